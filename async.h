@@ -1,0 +1,2202 @@
+/* async.h - stackless coroutines: frames, AWAIT, try/except/finally, generators
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ * A coroutine is a struct (what survives an await) and a function of the same
+ * name (what it does):
+ *
+ *     struct greet { ASYNC_FRAME; const char *whom; };
+ *     static ASYNC(greet)
+ *     {
+ *         ASYNC_BEGIN(greet);
+ *         AWAIT(async_sleep, ASYNC_SECONDS(1));
+ *         printf("hello, %s\n", self->whom);
+ *         ASYNC_END;
+ *     }
+ *
+ * This header has no loop, no heap of its own and needs no libc but memcpy and
+ * memset.  future.h adds futures and the loop, task.h adds tasks.
+ *
+ * One .c file of the program says `#define ASYNC_IMPLEMENTATION` before it
+ * includes any header of Caesura; all others just include.
+ *
+ *   CONFIGURATION      what may be defined before the include
+ *   ERRORS             the table of error codes
+ *   COROUTINES         ASYNC_FRAME, ASYNC, ASYNC_BEGIN .. ASYNC_END
+ *   AWAIT              AWAIT, AWAIT_INTO, AWAIT_CATCH
+ *   TRY                ASYNC_TRY, EXCEPT, ELSE, FINALLY
+ *   OBJECTS            CO(...), coroutines driven by hand
+ *   GENERATORS         ASYNC_YIELD, ASYNC_FOR_EACH, ASYNC_FOR
+ *   INTROSPECTION      the chain of awaits, tracebacks, high-water marks
+ *   PROTOTHREADS       ASYNC_PT_*: two bytes, nothing else
+ *   PRIVATE            what the macros expand to; names with two underscores
+ *
+ * docs/guide.md explains the model; each item below is its own contract.
+ */
+#ifndef CAESURA_ASYNC_H
+#define CAESURA_ASYNC_H
+
+#define CAESURA_VERSION_MAJOR 0
+#define CAESURA_VERSION_MINOR 1
+#define CAESURA_VERSION_PATCH 0
+#define CAESURA_VERSION "0.1.0"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------
+ * CONFIGURATION
+ *
+ * Define these for the whole program (on the compiler's command line), or
+ * not at all: all files that share coroutines must agree.
+ *
+ * ASYNC_IMPLEMENTATION     in exactly one file: compile the functions too
+ * ASYNC_NO_SHORT_NAMES     no AWAIT*, CO; use ASYNC_AWAIT*, ASYNC_CO
+ * ASYNC_NO_HEAP            no frame stack ever grows, no malloc is named;
+ *                          the default on freestanding targets
+ * ASYNC_NO_TRACEBACK       errors leave no await traceback
+ * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
+ * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
+ *                          resumes, not by the compiler
+ * ASYNC_MALLOC(size)       what the default allocator calls, instead of
+ * ASYNC_FREE(memory)       malloc and free
+ * ASYNC_TRAP(message)      what misuse ends in; by default it prints the
+ *                          message and aborts (freestanding: traps)
+ * ------------------------------------------------------------------------ */
+
+#if defined(__STDC_HOSTED__) && __STDC_HOSTED__ && !defined(ASYNC_FREESTANDING)
+#define ASYNC_HOSTED 1
+#include <errno.h>
+#else
+#define ASYNC_HOSTED 0
+#endif
+
+#if !ASYNC_HOSTED && !defined(ASYNC_NO_HEAP)
+#define ASYNC_NO_HEAP
+#endif
+#if !ASYNC_HOSTED && !defined(ASYNC_NO_TRACEBACK)
+#define ASYNC_NO_TRACEBACK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------
+ * ERRORS
+ *
+ * An error is a negative int, at least -32768.  Codes that have an errno are
+ * libuv's (on POSIX -errno); asyncio's own stand below -5000.  A program adds
+ * its own by defining ASYNC_USER_ERRORS(X) in the same form before the
+ * include; keep those below -10000.
+ *
+ *     #define ASYNC_USER_ERRORS(X) X(MY_EPARSE, -10001, "bad syntax")
+ *
+ * The texts are asyncio's where asyncio has one.
+ * ------------------------------------------------------------------------ */
+
+/* libuv's own numbers, where a system has no errno for them */
+#if ASYNC_HOSTED && !defined(_WIN32)
+#define ASYNC__ERRNO(posix, uv) (-(posix))
+#define ASYNC__ERRNO_ENOMEM ENOMEM
+#define ASYNC__ERRNO_EINVAL EINVAL
+#define ASYNC__ERRNO_ECANCELED ECANCELED
+#define ASYNC__ERRNO_ETIMEDOUT ETIMEDOUT
+#define ASYNC__ERRNO_EBUSY EBUSY
+#define ASYNC__ERRNO_EINTR EINTR
+#else
+#define ASYNC__ERRNO(posix, uv) (uv)
+#endif
+
+#define ASYNC_ERRORS(X)                                                       \
+    X(ASYNC_ENOMEM, ASYNC__ERRNO(ASYNC__ERRNO_ENOMEM, -4057),                 \
+      "not enough memory")                                                    \
+    X(ASYNC_EINVAL, ASYNC__ERRNO(ASYNC__ERRNO_EINVAL, -4071),                 \
+      "invalid argument")                                                     \
+    X(ASYNC_EBUSY, ASYNC__ERRNO(ASYNC__ERRNO_EBUSY, -4082),                   \
+      "resource busy or locked")                                              \
+    X(ASYNC_ETIMEDOUT, ASYNC__ERRNO(ASYNC__ERRNO_ETIMEDOUT, -4039),           \
+      "timed out") /* TimeoutError */                                         \
+    X(ASYNC_ECANCELED, ASYNC__ERRNO(ASYNC__ERRNO_ECANCELED, -4081),           \
+      "cancelled") /* CancelledError */                                       \
+    X(ASYNC_EINTR, ASYNC__ERRNO(ASYNC__ERRNO_EINTR, -4053),                   \
+      "interrupted") /* KeyboardInterrupt */                                  \
+    X(ASYNC_EGENERATOREXIT, -5001, "generator exit") /* GeneratorExit */      \
+    X(ASYNC_ESTOPITERATION, -5002,                                            \
+      "no more items") /* StopIteration, StopAsyncIteration */                \
+    X(ASYNC_EINVALSTATE, -5003, "invalid state") /* InvalidStateError */      \
+    X(ASYNC_ENOTREADY, -5004, "Result is not ready.") /* InvalidStateError */ \
+    /* RuntimeError from here on: the program is wrong */                     \
+    X(ASYNC_EREUSED, -5005, "cannot reuse already awaited coroutine")         \
+    X(ASYNC_EIGNOREDEXIT, -5006, "generator ignored GeneratorExit")           \
+    X(ASYNC_EJUSTSTARTED, -5007,                                              \
+      "can't send non-None value to a just-started generator")                \
+    X(ASYNC_EHANDDRIVEN, -5008,                                               \
+      "a generator driven by hand awaits; iterate it with ASYNC_FOR")         \
+    X(ASYNC_ENOLOOP, -5009, "no running event loop")                          \
+    X(ASYNC_ELOOPRUNNING, -5010, "This event loop is already running")        \
+    X(ASYNC_EOTHERRUNNING, -5011,                                             \
+      "Cannot run the event loop while another loop is running")              \
+    X(ASYNC_ENESTEDRUN, -5012,                                                \
+      "asyncio.run() cannot be called from a running event loop")             \
+    X(ASYNC_ECLOSERUNNING, -5013, "Cannot close a running event loop")        \
+    X(ASYNC_ELOOPCLOSED, -5014, "Event loop is closed")                       \
+    X(ASYNC_ELOOPSTOPPED, -5015,                                              \
+      "Event loop stopped before Future completed.")                          \
+    X(ASYNC_EOTHERLOOP, -5016, "attached to a different loop")                \
+    X(ASYNC_ESELFAWAIT, -5017, "Task cannot await on itself")                 \
+    X(ASYNC_ETASKRESULT, -5018,                                               \
+      "Task does not support set_result operation")                           \
+    X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
+    X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")
+
+#ifndef ASYNC_USER_ERRORS
+#define ASYNC_USER_ERRORS(X)
+#endif
+
+#define ASYNC__ERROR_ENUM(name, number, text) name = (number),
+enum async_error {
+    ASYNC_ERRORS(ASYNC__ERROR_ENUM) ASYNC_USER_ERRORS(ASYNC__ERROR_ENUM)
+    ASYNC_OK = 0
+};
+
+/* The name of an error ("ASYNC_ETIMEDOUT"), or NULL when it is in no table.
+ * Static storage.  Any thread. */
+const char *async_error_name(int error);
+
+/* What an error says ("timed out"); for one in no table, the system's text or
+ * "unknown error".  Static storage.  Any thread.  Counterpart: str(exc). */
+const char *async_strerror(int error);
+
+/* Whether `except Exception` would catch it: an error, but neither
+ * cancellation nor generator exit nor interrupt.  Any thread, any ISR. */
+static inline int async_error_is_exception(int error)
+{
+    return error < 0 && error != ASYNC_ECANCELED &&
+           error != ASYNC_EGENERATOREXIT && error != ASYNC_EINTR;
+}
+
+/* ------------------------------------------------------------------------
+ * COROUTINES
+ * ------------------------------------------------------------------------ */
+
+/* A coroutine: a stack of frames and what drives it.  Its members are
+ * private; a coroutine's body has its own as `co`. */
+typedef struct async async;
+
+/* The head of every frame.  Private, but for async_frame_*() below. */
+typedef struct async_frame async_frame;
+
+/* What a coroutine's function returns.  A struct, so that a plain `return 0;`
+ * in a body does not compile: leave with ASYNC_RETURN. */
+typedef struct async_status {
+    int code;
+} async_status;
+
+typedef async_status async_function(async *co, void *frame);
+
+/* The first member of a coroutine's struct.  After it stand the arguments, in
+ * the order in which AWAIT takes them, then the locals; what a call does not
+ * name is zero.
+ *
+ *     struct fetch { ASYNC_RETURNS(int); const char *url;  int tries; };
+ *
+ * ASYNC_FRAME        the coroutine returns nothing
+ * ASYNC_RETURNS(T)   it returns a T (a type name that can stand before an
+ *                    identifier; typedef arrays and function pointers)
+ * ASYNC_YIELDS, ASYNC_YIELDS_SENT, ASYNC_GENERATES: see GENERATORS */
+#define ASYNC_FRAME ASYNC__FRAME_OF(1, ASYNC__NOTHING)
+#define ASYNC_RETURNS(T) ASYNC__FRAME_OF(2, T result;)
+
+/* Heads the function of the struct `name`; say `static` before it as for any
+ * function.  With a semicolon it is a prototype for a header. */
+#define ASYNC(name) async_status name(async *co, void *async__frame)
+
+/* Opens and closes a body.  Between them `self` is the struct's pointer and
+ * `co` the coroutine.
+ *
+ * Syntax   ASYNC_BEGIN(name); statements ASYNC_END;
+ * Resume   the body goes on behind the AWAIT at which it stopped.  What stands
+ *          before ASYNC_BEGIN runs again at every resume: leave it empty.
+ * Across an await only `self->` survives.  A local that is set before and read
+ *          after one does not compile (gcc and clang warn of it, and the
+ *          warnings are errors here; what they cannot see is an array).
+ * Misuse   an await in a switch of yours: "overflow in conversion" (gcc),
+ *          "overflow converting case value" (clang).
+ *          two awaits on one line: "duplicate label two_awaits_on_line_N"
+ *          `return` in a body: "incompatible types", "return with no value" */
+#define ASYNC_BEGIN(name) ASYNC__BEGIN(name)
+#define ASYNC_END ASYNC__END
+
+/* Leaves the coroutine, through every FINALLY on the way.
+ *
+ *     ASYNC_RETURN();        from one declared with ASYNC_FRAME
+ *     ASYNC_RETURN(value);   from one declared with ASYNC_RETURNS(T)
+ *
+ * In a FINALLY it replaces the result and drops the error on its way. */
+#define ASYNC_RETURN(...)                                                     \
+    ASYNC__CAT(ASYNC__RETURN_, ASYNC__IS_EMPTY(__VA_ARGS__))(__VA_ARGS__)
+
+/* Raises an error: a negative int (anything else traps).  It unwinds to the
+ * innermost EXCEPT that takes it, running each FINALLY on the way, through
+ * this coroutine and then through those that await it. */
+#define ASYNC_RAISE(error) ASYNC__RAISE(error)
+
+/* Gives up the processor once.  A task goes to the end of the ready queue,
+ * just as with `AWAIT(async_sleep, 0)`, but without a frame; a coroutine
+ * driven by hand returns from async_send().  Raises what is thrown in here:
+ * cancellation, or async_throw().  Counterpart: a bare `yield`. */
+#define ASYNC_SUSPEND ASYNC__SUSPEND(ASYNC__PAUSED)
+
+/* ------------------------------------------------------------------------
+ * AWAIT
+ *
+ * Calls another coroutine and goes on when it has ended.  It runs inside this
+ * one, not beside it: no task is made, and if it never suspends, neither does
+ * its caller.  Arguments are positional or designated:
+ *
+ *     AWAIT(say_after, ASYNC_SECONDS(1), "hello");
+ *     AWAIT(say_after, .what = "hello", .delay = ASYNC_SECONDS(1));
+ *
+ * They are evaluated once, and may point at temporaries if the callee uses
+ * them before it first suspends.
+ *
+ * Errors   what the callee raises, here; ASYNC_ENOMEM when the frame stack is
+ *          full (static) or cannot grow (heap): then the callee never ran.
+ * Cancel   is thrown in at the innermost await, and comes out here.
+ * One await a line; never in a condition or an expression. */
+
+/* AWAIT(name, arguments...): its result, if any, is dropped. */
+/* AWAIT_INTO(place, name, arguments...): place = its result.  `place` is
+ * evaluated after the await, and untouched when that raises. */
+/* AWAIT_CATCH(error, name, arguments...): error = 0, or the error as a value
+ * instead of unwinding.  What `except Exception` would not catch still
+ * unwinds: cancellation must not be taken for a failure. */
+/* AWAIT_CATCH_INTO(error, place, name, arguments...): both. */
+/* AWAIT_CO(object): awaits a coroutine object that somebody else made with
+ * CO(...); its arguments are copied.  AWAIT_CO_INTO(place, name, object) takes
+ * its result, which must be that of `name`; an object of another coroutine
+ * raises ASYNC_EINVAL. */
+#define ASYNC_AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define ASYNC_AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
+#define ASYNC_AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
+#define ASYNC_AWAIT_CATCH_INTO(error, place, ...)                             \
+    ASYNC__AWAIT_CATCH_INTO(error, place, __VA_ARGS__, )
+#define ASYNC_AWAIT_CO(object) ASYNC__AWAIT_CO(object)
+#define ASYNC_AWAIT_CO_INTO(place, name, object)                              \
+    ASYNC__AWAIT_CO_INTO(place, name, object)
+
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
+#define AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
+#define AWAIT_CATCH_INTO(error, place, ...)                                   \
+    ASYNC__AWAIT_CATCH_INTO(error, place, __VA_ARGS__, )
+#define AWAIT_CO(object) ASYNC__AWAIT_CO(object)
+#define AWAIT_CO_INTO(place, name, object)                                    \
+    ASYNC__AWAIT_CO_INTO(place, name, object)
+#endif
+
+/* ------------------------------------------------------------------------
+ * TRY
+ *
+ * Syntax   ASYNC_TRY { } EXCEPT { }... ELSE { } FINALLY { } ASYNC_END_TRY
+ *          with the arms in this order, each but END_TRY optional; nesting
+ *          and awaits anywhere.  No semicolon after ASYNC_END_TRY.
+ *
+ *          ASYNC_EXCEPT(code)         that error; up to four: (a, b, c)
+ *          ASYNC_EXCEPT_ANY(place)    `except Exception`: place = the error.
+ *                                     Not cancellation, nor generator exit.
+ *          ASYNC_EXCEPT_ALL(place)    `except BaseException`
+ *          ASYNC_ELSE                 when the body ended by itself
+ *          ASYNC_FINALLY              always: success, error, return, break,
+ *                                     continue, cancellation
+ *
+ * `break` and `continue` in any arm run FINALLY and then leave, or continue,
+ * the loop around the TRY.  An error raised in an arm replaces the one that
+ * was handled.  A FINALLY that ends by itself goes on with what it interrupted.
+ *
+ * Costs    no memory; the error on its way is kept in the frame while FINALLY
+ *          awaits.  That place is there twice, so a FINALLY may stand inside
+ *          the FINALLY of another TRY, but not a third inside both (a compile
+ *          error; make it a coroutine of its own).
+ * Misuse   `break` with no loop around traps: "break or continue outside a
+ *          loop". */
+#define ASYNC_TRY ASYNC__TRY
+#define ASYNC_EXCEPT(...) ASYNC__EXCEPT(ASYNC__IS_ERROR(__VA_ARGS__))
+#define ASYNC_EXCEPT_ANY(place)                                               \
+    ASYNC__EXCEPT(async_error_is_exception(co->error) &&                      \
+                  ((place) = co->error, 1))
+#define ASYNC_EXCEPT_ALL(place)                                               \
+    ASYNC__EXCEPT(co->error < 0 && ((place) = co->error, 1))
+#define ASYNC_ELSE ASYNC__ELSE
+#define ASYNC_FINALLY ASYNC__FINALLY
+#define ASYNC_END_TRY ASYNC__END_TRY
+
+/* ------------------------------------------------------------------------
+ * OBJECTS
+ * ------------------------------------------------------------------------ */
+
+/* A coroutine with its arguments, not yet running: what calling an `async def`
+ * gives in Python.  It is a value, made by CO() in the middle of an
+ * expression, and points at arguments that live to the end of the enclosing
+ * block: whoever takes one copies them at once. */
+typedef struct async_object async_object;
+
+/* CO(name, arguments...): a coroutine object.  Dropping it is a compile-time
+ * warning ("ignoring return value"): Python's "never awaited". */
+#define ASYNC_CO(...) ASYNC__CO(__VA_ARGS__, )
+#ifndef ASYNC_NO_SHORT_NAMES
+#define CO(...) ASYNC__CO(__VA_ARGS__, )
+#endif
+
+/* Where memory comes from.  `allocate` returns memory aligned for any type, or
+ * NULL; `release` gets the size that was asked for.  Both get `context`. */
+typedef struct async_allocator {
+    void *(*allocate)(void *context, size_t size);
+    void (*release)(void *context, void *memory, size_t size);
+    void *context;
+} async_allocator;
+
+#ifndef ASYNC_NO_HEAP
+/* malloc and free, or ASYNC_MALLOC and ASYNC_FREE. */
+extern const async_allocator async_default_allocator;
+#endif
+
+/* Makes a coroutine to be driven by hand, in the caller's storage.
+ *
+ * co       the caller's, uninitialised; must not move until it is closed
+ * memory   for its frames, `size` bytes, the caller's until it is closed, and
+ *          aligned like a pointer; the frame stack never grows
+ * object   CO(...); its arguments are copied
+ * Returns  0; ASYNC_ENOMEM when the first frame does not fit */
+int async_init(async *co, void *memory, size_t size, async_object object);
+
+#ifndef ASYNC_NO_HEAP
+/* The same with a frame stack that starts small and grows by `allocator`
+ * (NULL: the default one), which must outlive it.  async_close() gives the
+ * memory back, whatever state the coroutine is in. */
+int async_new(async *co, const async_allocator *allocator, async_object object);
+#endif
+
+/* Runs it to its next suspension, or to its end.  Not from another thread, not
+ * from itself.  Counterpart: coroutine.send(None).
+ * Returns  ASYNC_SUSPENDED (1); 0 when it has ended, and ASYNC_RESULT() is
+ *          there; or the error that left it.
+ *          ASYNC_EREUSED when it had ended before. */
+int async_send(async *co);
+#define ASYNC_SUSPENDED 1
+
+/* The same, but raises `error` where it stands.  One that has not started
+ * ends at once with that error: its body never runs.
+ * Counterpart: coroutine.throw(). */
+int async_throw(async *co, int error);
+
+/* Ends it: raises ASYNC_EGENERATOREXIT where it stands, so that each FINALLY
+ * runs, and gives heap memory back.  Ended or not started: only the latter.
+ * Returns  0; ASYNC_EIGNOREDEXIT when it suspended instead of ending (its
+ *          memory is gone all the same); another error that it raised.
+ * Counterpart: coroutine.close(). */
+int async_close(async *co);
+
+/* The result of an ended coroutine, typed: ASYNC_RESULT(&co, name).  Valid
+ * until async_close(). */
+#define ASYNC_RESULT(co_, name) (((struct name *)(co_)->sp)->frame.result)
+
+/* ------------------------------------------------------------------------
+ * GENERATORS
+ *
+ * A generator is a coroutine that yields values.  Its struct is the whole
+ * object: put it in a frame, on the stack or in static memory; it has no
+ * other.  It must not move once it has started.
+ *
+ *     struct count { ASYNC_YIELDS(int);  int from, to; };
+ *     static ASYNC(count)
+ *     {
+ *         ASYNC_BEGIN(count);
+ *         for (; self->from < self->to; self->from++)
+ *             ASYNC_YIELD(self->from);
+ *         ASYNC_END;
+ *     }
+ *
+ *     struct count numbers = ASYNC_GENERATOR(count, 0, 3);
+ *     ASYNC_FOR_EACH(i, &numbers) printf("%d\n", i);
+ *
+ * Whether it is a generator or an asynchronous generator is decided by who
+ * iterates it: ASYNC_FOR_EACH and ASYNC_NEXT run it from plain code, and then
+ * it must not wait for anything; ASYNC_FOR and AWAIT_NEXT run it from a
+ * coroutine, and then it may await what it likes.
+ *
+ * ASYNC_YIELDS(Y)            yields Y
+ * ASYNC_YIELDS_SENT(Y, S)    yields Y, is sent S
+ * ASYNC_GENERATES(Y, S, R)   yields Y, is sent S, returns R
+ * ------------------------------------------------------------------------ */
+#define ASYNC_YIELDS(Y) ASYNC__FRAME_OF(3, Y value;)
+#define ASYNC_YIELDS_SENT(Y, S) ASYNC__FRAME_OF(4, Y value; S sent;)
+#define ASYNC_GENERATES(Y, S, R) ASYNC__FRAME_OF(5, Y value; S sent; R result;)
+
+/* The initial value of a generator's struct, as an expression. */
+#define ASYNC_GENERATOR(...) ASYNC__GENERATOR(__VA_ARGS__, )
+
+/* In a generator's body: gives a value to the consumer and stops until the
+ * next one is asked for.  The second form takes what the consumer sent: zero
+ * when it sent nothing.  Raises what the consumer throws. */
+#define ASYNC_YIELD(v) ASYNC__YIELD(v)
+#define ASYNC_YIELD_INTO(place, v) ASYNC__YIELD_INTO(place, v)
+
+/* In a generator's body: yields all that the generator `*inner` yields, which
+ * must yield (and be sent) the same types; passes on what is sent and thrown.
+ * `inner` is a pointer, evaluated more than once.  When it has ended, its
+ * result is ASYNC_GENERATED(inner).  Counterpart: yield from. */
+#define ASYNC_YIELD_FROM(inner) ASYNC__YIELD_FROM(inner, 0)
+#define ASYNC_YIELD_FROM_SENT(inner) ASYNC__YIELD_FROM(inner, 1)
+
+/* From plain code.  Each takes a pointer to a generator's struct.
+ *
+ * Returns  ASYNC_YIELDED (1): there is a value, ASYNC_VALUE(generator);
+ *          0: it has ended, ASYNC_GENERATED(generator) is what it returned;
+ *          an error that it raised, and then it has ended.
+ *
+ * ASYNC_NEXT(generator)          runs it to its next value
+ * ASYNC_SEND(generator, value)   gives its ASYNC_YIELD_INTO a value; on one
+ *                                not started: ASYNC_EJUSTSTARTED
+ * ASYNC_THROW(generator, error)  raises an error at its ASYNC_YIELD
+ * ASYNC_CLOSE(generator)         ends it, running each FINALLY; 0, or
+ *                                ASYNC_EIGNOREDEXIT when it yields instead
+ *
+ * A generator that waits while it is driven by hand is ended with
+ * ASYNC_EHANDDRIVEN.  Counterparts: next(), send(), throw(), close(). */
+#define ASYNC_YIELDED 1
+#define ASYNC_NEXT(generator) async__drive(&(generator)->frame.is.head, 0)
+#define ASYNC_SEND(generator, v)                                              \
+    ((generator)->frame.is.head.state == 0                                    \
+         ? (int)ASYNC_EJUSTSTARTED                                            \
+         : ((generator)->frame.sent = (v), ASYNC_NEXT(generator)))
+#define ASYNC_THROW(generator, error)                                         \
+    async__drive(&(generator)->frame.is.head, (error))
+#define ASYNC_CLOSE(generator)                                                \
+    async__drive_close(&(generator)->frame.is.head)
+#define ASYNC_VALUE(generator) ((generator)->frame.value)
+#define ASYNC_GENERATED(generator) ((generator)->frame.result)
+
+/* Whether it has ended.  True in the body of no loop below. */
+#define ASYNC_ENDED(generator)                                                \
+    ((generator)->frame.is.head.state == ASYNC__OVER)
+
+/* for item in generator: from plain code.  `break` leaves the generator where
+ * it stands: close it, or go on with it.  An error ends the loop like the end
+ * does: ask ASYNC_NEXT yourself when the generator can fail. */
+#define ASYNC_FOR_EACH(place, generator)                                      \
+    while (ASYNC_NEXT(generator) > 0 &&                                       \
+           ((place) = (generator)->frame.value, 1))
+
+/* async for item in generator: from a coroutine.
+ *
+ * Syntax   ASYNC_FOR(place, generator) { body } ASYNC_END_FOR
+ * Resume   each turn assigns the next value to `place` and runs the body.
+ * Leaving  by break, return or error closes the generator first, awaiting its
+ *          FINALLY arms: C has no garbage collector to do it later.  (Python
+ *          does this with contextlib.aclosing.)  To stop in the middle and go
+ *          on later, use AWAIT_NEXT.
+ * `generator` is a pointer expression, evaluated more than once. */
+#define ASYNC_FOR(place, generator) ASYNC__FOR(place, generator)
+#define ASYNC_END_FOR ASYNC__END_FOR
+
+/* From a coroutine, one step at a time; each an await, with its rules.
+ *
+ * AWAIT_NEXT(generator)          after it, ASYNC_ENDED() or ASYNC_VALUE()
+ * AWAIT_NEXT_INTO(place, generator)   place = the value; at the end raises
+ *                                     ASYNC_ESTOPITERATION
+ * AWAIT_ASEND(generator, value)  the same as AWAIT_NEXT, sending a value
+ * AWAIT_ATHROW(generator, error)
+ * AWAIT_ACLOSE(generator)
+ *
+ * Counterparts: anext(), asend(), athrow(), aclose(). */
+#define ASYNC_AWAIT_NEXT(generator) ASYNC__AWAIT_NEXT(generator, 0)
+#define ASYNC_AWAIT_NEXT_INTO(place, generator)                               \
+    ASYNC__AWAIT_NEXT_INTO(place, generator)
+#define ASYNC_AWAIT_ASEND(generator, v) ASYNC__AWAIT_ASEND(generator, v)
+#define ASYNC_AWAIT_ATHROW(generator, error)                                  \
+    ASYNC__AWAIT_NEXT(generator, error)
+#define ASYNC_AWAIT_ACLOSE(generator) ASYNC__AWAIT_ACLOSE(generator)
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT_NEXT(generator) ASYNC__AWAIT_NEXT(generator, 0)
+#define AWAIT_NEXT_INTO(place, generator)                                     \
+    ASYNC__AWAIT_NEXT_INTO(place, generator)
+#define AWAIT_ASEND(generator, v) ASYNC__AWAIT_ASEND(generator, v)
+#define AWAIT_ATHROW(generator, error) ASYNC__AWAIT_NEXT(generator, error)
+#define AWAIT_ACLOSE(generator) ASYNC__AWAIT_ACLOSE(generator)
+#endif
+
+/* ------------------------------------------------------------------------
+ * INTROSPECTION
+ *
+ * From the thread that drives the coroutine, while it is suspended.
+ * ------------------------------------------------------------------------ */
+
+/* The innermost frame of a suspended coroutine, NULL when it has ended or not
+ * started; then from each the one that awaits it, NULL after the first. */
+const async_frame *async_frame_innermost(const async *co);
+const async_frame *async_frame_caller(const async_frame *frame);
+
+/* Where a frame is suspended.  Static storage; with ASYNC_NO_NAMES the name
+ * and the file are "?". */
+const char *async_frame_name(const async_frame *frame);
+const char *async_frame_file(const async_frame *frame);
+int async_frame_line(const async_frame *frame);
+
+/* Bytes of frame stack: in use now, and at most since the start.  With a
+ * static stack the second is what it needs, exact to a pointer's alignment:
+ * measure, then size the memory by it. */
+size_t async_stack_used(const async *co);
+size_t async_stack_high_water(const async *co);
+
+#ifndef ASYNC_NO_TRACEBACK
+/* The way of an error: the frames that it passed, innermost first.  It is
+ * kept in a ring of ASYNC_TRACEBACK_SIZE places a thread, so that it costs
+ * nothing until an error is raised; an old one may have been overwritten. */
+#define ASYNC_TRACEBACK_SIZE 64
+typedef struct async_traceback_entry {
+    const char *name, *file; /* the coroutine; static storage */
+    int line;
+} async_traceback_entry;
+typedef struct async_traceback {
+    int error;
+    size_t count;
+    async_traceback_entry entries[ASYNC_TRACEBACK_SIZE];
+} async_traceback;
+
+/* Fills in the way of the last error that left `co` (or was caught in it).
+ * count is 0 when there was none. */
+void async_traceback_of(const async *co, async_traceback *traceback);
+
+/* Writes it to stderr: the error's name and text, then a line a frame, as
+ * `file:line: in name`, innermost last. */
+void async_traceback_print(const async_traceback *traceback,
+                           const char *what_happened);
+#endif
+
+/* ------------------------------------------------------------------------
+ * PROTOTHREADS
+ *
+ * The smallest cousin: two bytes of state, no frames, no errors, no
+ * scheduler; polled by a super-loop.  Locals do not survive a wait; use
+ * static ones or a struct.  Not in the same function as ASYNC_BEGIN.
+ *
+ *     static async_pt blinker;
+ *     static ASYNC_PT_THREAD(blink(async_pt *pt))
+ *     {
+ *         ASYNC_PT_BEGIN(pt);
+ *         for (;;) {
+ *             ASYNC_PT_WAIT_UNTIL(pt, timer_expired());
+ *             toggle();
+ *         }
+ *         ASYNC_PT_END(pt);
+ *     }
+ *     for (;;) blink(&blinker);
+ *
+ * Each call runs to the next wait and returns ASYNC_PT_WAITING, _YIELDED,
+ * _EXITED or _ENDED; after the last two the next call starts from the top.
+ *
+ * ASYNC_PT_INIT(pt)              starts from the top (zeroed memory does too)
+ * ASYNC_PT_WAIT_UNTIL(pt, c)     returns until c; c is evaluated each call
+ * ASYNC_PT_WAIT_WHILE(pt, c)
+ * ASYNC_PT_YIELD(pt)             returns once
+ * ASYNC_PT_YIELD_UNTIL(pt, c)    returns once, then until c
+ * ASYNC_PT_RESTART(pt), ASYNC_PT_EXIT(pt)
+ * ASYNC_PT_ALIVE(call)           whether a call has neither ended nor exited
+ * ASYNC_PT_WAIT_THREAD(pt, call) runs another until it has ended
+ * ASYNC_PT_SPAWN(pt, child, call)  the same, initialising it first
+ *
+ * The names follow Contiki's pt.h.  One wait a line. */
+typedef struct async_pt {
+    uint16_t line;
+} async_pt;
+enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
+#define ASYNC_PT_THREAD(name_and_arguments) char name_and_arguments
+#define ASYNC_PT_INIT(pt) ((void)((pt)->line = 0))
+#define ASYNC_PT_BEGIN(pt)                                                    \
+    switch ((pt)->line) {                                                     \
+    case 0:
+#define ASYNC_PT_END(pt)                                                      \
+    }                                                                         \
+    ASYNC_PT_INIT(pt);                                                        \
+    return ASYNC_PT_ENDED
+#define ASYNC_PT_WAIT_UNTIL(pt, condition)                                    \
+    do {                                                                      \
+        (pt)->line = __LINE__;                                                \
+        ASYNC__FALLTHROUGH;                                                   \
+    case __LINE__:                                                            \
+        if (!(condition)) return ASYNC_PT_WAITING;                            \
+    } while (0)
+#define ASYNC_PT_WAIT_WHILE(pt, condition)                                    \
+    ASYNC_PT_WAIT_UNTIL(pt, !(condition))
+#define ASYNC_PT_YIELD(pt)                                                    \
+    do {                                                                      \
+        (pt)->line = __LINE__;                                                \
+        return ASYNC_PT_YIELDED;                                              \
+    case __LINE__:;                                                           \
+    } while (0)
+#define ASYNC_PT_YIELD_UNTIL(pt, condition)                                   \
+    do {                                                                      \
+        (pt)->line = __LINE__;                                                \
+        return ASYNC_PT_YIELDED;                                              \
+    case __LINE__:                                                            \
+        if (!(condition)) return ASYNC_PT_YIELDED;                            \
+    } while (0)
+#define ASYNC_PT_RESTART(pt)                                                  \
+    do {                                                                      \
+        ASYNC_PT_INIT(pt);                                                    \
+        return ASYNC_PT_WAITING;                                              \
+    } while (0)
+#define ASYNC_PT_EXIT(pt)                                                     \
+    do {                                                                      \
+        ASYNC_PT_INIT(pt);                                                    \
+        return ASYNC_PT_EXITED;                                               \
+    } while (0)
+#define ASYNC_PT_ALIVE(call) ((call) < ASYNC_PT_EXITED)
+#define ASYNC_PT_WAIT_THREAD(pt, call)                                        \
+    ASYNC_PT_WAIT_WHILE(pt, ASYNC_PT_ALIVE(call))
+#define ASYNC_PT_SPAWN(pt, child, call)                                       \
+    do {                                                                      \
+        ASYNC_PT_INIT(child);                                                 \
+        ASYNC_PT_WAIT_THREAD(pt, call);                                       \
+    } while (0)
+
+/* ========================================================================
+ * PRIVATE: from here on nothing is part of the interface.
+ *
+ * How a coroutine runs.  An AWAIT pushes the callee's struct on the frame
+ * stack and calls its function directly.  If that ends at once, the frame is
+ * popped and nothing else was written: no link, no state.  Only when the
+ * callee suspends does each level, on the way back, note who waits for whom
+ * (async__link) and where (state).  The innermost frame is remembered in
+ * co->top, and resuming calls it, at whatever depth it lies; when it ends,
+ * async__continue() resumes its caller, and so on: a trampoline.
+ *
+ * An error is co->error, checked behind each await.  Lexical scope knows the
+ * handler: `async__handler` is an enumerator that each TRY redefines in its
+ * inner scope, so `goto dispatch` with that state is all that raising does.
+ * ======================================================================== */
+
+#ifdef __has_attribute
+#define ASYNC__HAS_ATTRIBUTE(x) __has_attribute(x)
+#else
+#define ASYNC__HAS_ATTRIBUTE(x) 0
+#endif
+#if ASYNC__HAS_ATTRIBUTE(fallthrough)
+#define ASYNC__FALLTHROUGH __attribute__((fallthrough))
+#else
+#define ASYNC__FALLTHROUGH ((void)0)
+#endif
+#if defined(__GNUC__)
+#define ASYNC__LIKELY(x) __builtin_expect(!!(x), 1)
+#define ASYNC__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define ASYNC__UNUSED __attribute__((unused))
+#define ASYNC__MUST_USE __attribute__((warn_unused_result))
+#define ASYNC__NORETURN __attribute__((noreturn, cold))
+#define ASYNC__COLD __attribute__((noinline, cold))
+#else
+#error "Caesura's coroutines need gcc or clang (ASYNC_PT_* alone do not)"
+#endif
+
+#define ASYNC__CAT(a, b) ASYNC__CAT_(a, b)
+#define ASYNC__CAT_(a, b) a##b
+#define ASYNC__NOTHING
+
+#ifdef __cplusplus
+#define ASYNC__ASSERT(condition, text) static_assert(condition, text)
+#else
+#define ASYNC__ASSERT(condition, text)                                        \
+    __extension__ _Static_assert(condition, text)
+#endif
+
+/* 1 when a macro got no argument, else 0: ISO C99 has no __VA_OPT__.  After
+ * Jens Gustedt's ISEMPTY: a comma appears in the last of four probes alone. */
+#define ASYNC__ARG_16(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ...) p
+#define ASYNC__HAS_COMMA(...)                                                 \
+    ASYNC__ARG_16(__VA_ARGS__, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0)
+#define ASYNC__COMMA(...) ,
+#define ASYNC__IS_EMPTY(...)                                                  \
+    ASYNC__IS_EMPTY_(ASYNC__HAS_COMMA(__VA_ARGS__),                           \
+                     ASYNC__HAS_COMMA(ASYNC__COMMA __VA_ARGS__),              \
+                     ASYNC__HAS_COMMA(__VA_ARGS__()),                         \
+                     ASYNC__HAS_COMMA(ASYNC__COMMA __VA_ARGS__()))
+#define ASYNC__IS_EMPTY_(a, b, c, d)                                          \
+    ASYNC__HAS_COMMA(ASYNC__PASTE_5(ASYNC__EMPTY_CASE_, a, b, c, d))
+#define ASYNC__PASTE_5(a, b, c, d, e) a##b##c##d##e
+#define ASYNC__EMPTY_CASE_0001 ,
+
+/* Whether co->error is one of up to four. */
+#define ASYNC__IS_ERROR(...) ASYNC__IS_ERROR_(__VA_ARGS__, 0, 0, 0, 0)
+#define ASYNC__IS_ERROR_(a, b, c, d, ...)                                     \
+    (co->error == (a) || ((b) && co->error == (b)) ||                         \
+     ((c) && co->error == (c)) || ((d) && co->error == (d)))
+
+/* --- data ---------------------------------------------------------------- */
+
+/* One static object a coroutine function; a suspended frame points at it. */
+typedef struct async_info {
+    async_function *resume;
+#ifndef ASYNC_NO_NAMES
+    const char *name, *file;
+#endif
+} async_info;
+
+typedef uint32_t async__state;
+
+struct async_frame {
+    union {
+        const async_info *info; /* once it has started */
+        async_function *start;  /* before, in an object or a generator */
+    } code;
+    async_frame *caller; /* NULL until it has suspended */
+    async__state state;  /* where: line * 4 + kind; 0 before the start */
+    int16_t parked[2];   /* what a FINALLY, and one inside it, go on with */
+};
+
+enum { ASYNC__ALIGNMENT = __alignof__(async_frame) };
+#define ASYNC__OVER ((async__state)0xffffffffu) /* a generator has ended */
+#define ASYNC__LINE_OF(state) ((int)((state) / 4))
+
+/* What a function returns to its caller, and to async__continue(). */
+enum {
+    ASYNC__ENDED = 0, /* by itself or with co->error */
+    ASYNC__PAUSED,    /* suspended, to be resumed as soon as may be */
+    ASYNC__WAITING,   /* suspended, and somebody will wake it */
+    ASYNC__GO_ON,     /* not suspended: unwound, to start co->top */
+    ASYNC__GAVE,      /* a generator has yielded */
+    ASYNC__EXHAUSTED  /* a generator has ended */
+};
+
+/* Pseudo-errors, which only a FINALLY sees. */
+enum { ASYNC__RETURNING = 1, ASYNC__BREAKING = 2, ASYNC__CONTINUING = 3 };
+
+/* An entry of a list, and a thing that a loop can run. */
+typedef struct async_link {
+    struct async_link *next, *prev;
+} async_link;
+typedef struct async_node {
+    async_link link;
+    void (*run)(struct async_node *node);
+} async_node;
+
+struct async {
+    async_node node; /* where its driver has queued it */
+    union {
+        int64_t deadline; /* while it sleeps */
+        void *future;     /* while it waits for one */
+        void *memory;     /* hand-driven: the start of its frame stack */
+    } wait;
+    async_frame *top;    /* the innermost suspended frame */
+    char *sp, *end;      /* free memory of the current chunk */
+    int error;           /* on its way up; 0 for none */
+    uint32_t flags : 8;  /* ASYNC__IS_* */
+    uint32_t peak : 24;  /* high-water mark up to a chunk that is gone, words */
+    void *owner;         /* a task, or the allocator of a hand-driven one */
+};
+enum {
+    ASYNC__IS_TASK = 1,    /* owner is an async_task */
+    ASYNC__IS_HEAP = 2,    /* hand-driven: the memory is ours to free */
+    ASYNC__IS_STARTED = 4, /* hand-driven: has been sent to */
+    ASYNC__IS_OVER = 8,    /* hand-driven: has ended */
+    ASYNC__IN_CHUNK = 16   /* the stack has grown: `end` is an async__chunk */
+};
+
+struct async_object {
+    async_function *start;
+    const void *frame;   /* the caller's, only until it is copied */
+    void *future;        /* task.h: a future in the place of a coroutine */
+    uint32_t size;       /* of the frame */
+    uint16_t alignment;
+    uint16_t has_result;
+};
+
+/* A frame's kind is the size of an array that overlays its head, so that
+ * macros can ask for it at compile time and it takes no memory.  1: nothing,
+ * 2: a result; generators: 3, 4, 5. */
+#define ASYNC__FRAME_OF(kind_, members)                                       \
+    struct {                                                                  \
+        union {                                                               \
+            async_frame head;                                                 \
+            char kind[kind_];                                                 \
+        } is;                                                                 \
+        members                                                               \
+    } frame
+#define ASYNC__KIND(name) sizeof(((struct name *)0)->frame.is.kind)
+
+/* --- functions that macros call ------------------------------------------ */
+
+ASYNC__NORETURN void async__trap(const char *what, const char *name,
+                                 const char *file, int line);
+ASYNC__NORETURN void async__lost(const async_info *info, async_frame *frame);
+ASYNC__NORETURN void async__stray_exit(const async_info *info,
+                                       async_frame *frame);
+ASYNC__COLD void async__raised(async *co, int error);
+async_status async__call(async *co, async_frame *caller, async_object object);
+int async__drive(async_frame *generator, int error);
+int async__drive_close(async_frame *generator);
+#ifndef ASYNC_NO_TRACEBACK
+ASYNC__COLD void async__passed(async *co, const async_info *info, int line);
+#else
+#define async__passed(co, info, line) ((void)0)
+#endif
+
+/* When the stack is full: the memory of the child's frame in a new chunk,
+ * which must be started by async__defer(), or NULL with co->error set. */
+ASYNC__COLD void *async__grow(async *co, async_frame *caller, size_t size,
+                              size_t alignment);
+#ifndef ASYNC_NO_HEAP
+ASYNC__COLD async_frame *async__shrink(async *co, async_frame *chunk);
+extern const async_info async__chunk_info;
+#endif
+/* What async.h must ask of a task, set by task.h: the allocator by which its
+ * stack grows, or NULL; and where that stack starts. */
+extern const async_allocator *(*async__task_allocator)(const async *co);
+extern const char *(*async__task_stack)(const async *co);
+#ifndef ASYNC_NO_TRACEBACK
+/* The error of `from`, raised again in a coroutine that awaited it. */
+ASYNC__COLD void async__raised_from(async *co, int error, const async *from);
+#else
+#define async__raised_from(co, error, from) async__raised(co, error)
+#endif
+
+static inline async_status async__status(int code)
+{
+    async_status status;
+    status.code = code;
+    return status;
+}
+
+static inline size_t async__round(size_t size, size_t alignment)
+{
+    return (size + alignment - 1) & ~(alignment - 1);
+}
+
+/* Memory for a frame, or NULL. */
+static inline void *async__push(async *co, size_t size, size_t alignment)
+{
+    char *frame = co->sp;
+    size = async__round(size, ASYNC__ALIGNMENT);
+    if (alignment > ASYNC__ALIGNMENT) {
+        frame = (char *)async__round((uintptr_t)frame, alignment);
+        if (ASYNC__UNLIKELY((size_t)(co->end - co->sp) <
+                            (size_t)(frame - co->sp) + size))
+            return NULL;
+    } else if (ASYNC__UNLIKELY((size_t)(co->end - co->sp) < size)) {
+        return NULL;
+    }
+    co->sp = frame + size;
+    return frame;
+}
+
+/* Notes who waits for `child`, when it has suspended for the first time.  A
+ * chunk that it opened stands between the two. */
+static inline void async__link(async_frame *child, async_frame *caller)
+{
+#ifndef ASYNC_NO_HEAP
+    if (ASYNC__UNLIKELY(child->caller != NULL)) {
+        child->caller->caller = caller;
+        return;
+    }
+#endif
+    child->caller = caller;
+}
+
+/* Unwinds the native stack to the driver, which then starts `child`: a
+ * descent nests native calls only as far as one chunk of frames reaches. */
+static inline async_status async__defer(async *co, async_frame *child,
+                                        async_function *start,
+                                        async_frame *caller)
+{
+    child->code.start = start;
+    child->caller = caller;
+    co->top = child;
+    return async__status(ASYNC__GO_ON);
+}
+
+/* Leaves a frame with an error, or after a FINALLY that saw a return. */
+static inline async_status async__leave(async *co, async_frame *frame,
+                                        int generator)
+{
+    if (co->error > 0) co->error = 0;
+    if (generator) frame->state = ASYNC__OVER;
+    return async__status(generator ? ASYNC__EXHAUSTED : ASYNC__ENDED);
+}
+
+static inline async_status async__next(async *co, async_frame *generator,
+                                       int error)
+{
+    co->error = error;
+    if (ASYNC__UNLIKELY(generator->state == ASYNC__OVER))
+        return async__status(ASYNC__EXHAUSTED);
+    generator->caller = NULL;
+    if (generator->state != 0)
+        return generator->code.info->resume(co, generator);
+    if (error) {
+        generator->state = ASYNC__OVER;
+        return async__status(ASYNC__EXHAUSTED);
+    }
+    return generator->code.start(co, generator);
+}
+
+/* Whether a status of async__next() means that the caller suspends too. */
+static inline int async__unfinished(async_status status)
+{
+    return status.code < ASYNC__GAVE;
+}
+
+/* What closing a generator came to, when it has given back control. */
+static inline void async__closed(async *co, const async_frame *generator)
+{
+    if (generator->state == ASYNC__OVER) {
+        if (co->error == ASYNC_EGENERATOREXIT) co->error = 0;
+    } else if (!co->error) {
+        async__raised(co, ASYNC_EIGNOREDEXIT);
+    }
+}
+
+/* The trampoline.  `status` is what a frame's function returned; co->top is
+ * the frame that was entered.  Returns PAUSED, WAITING, ENDED (the whole
+ * coroutine) or, for a generator driven by hand, GAVE or EXHAUSTED. */
+static inline int async__continue(async *co, async_status status)
+{
+    for (;;) {
+        async_frame *frame, *caller;
+        if (ASYNC__LIKELY(status.code == ASYNC__PAUSED ||
+                          status.code == ASYNC__WAITING))
+            return status.code;
+        frame = co->top;
+        if (ASYNC__UNLIKELY(status.code == ASYNC__GO_ON)) {
+            status = frame->code.start(co, frame);
+            continue;
+        }
+        if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
+        caller = frame->caller;
+        if (caller == NULL) {
+            co->top = NULL;
+            return status.code;
+        }
+#ifndef ASYNC_NO_HEAP
+        if (ASYNC__UNLIKELY(caller->code.info == &async__chunk_info)) {
+            caller = async__shrink(co, caller);
+            if (caller == NULL) {
+                co->top = NULL;
+                return status.code;
+            }
+        }
+#endif
+        co->top = caller;
+        status = caller->code.info->resume(co, caller);
+    }
+}
+
+static inline int async__resume(async *co)
+{
+    async_frame *frame = co->top;
+    return async__continue(co, frame->code.info->resume(co, frame));
+}
+
+static inline ASYNC__MUST_USE async_object
+async__object(async_function *start, const void *frame, size_t size,
+              size_t alignment, int has_result)
+{
+    async_object object;
+    object.start = start;
+    object.frame = frame;
+    object.future = NULL;
+    object.size = (uint32_t)size;
+    object.alignment = (uint16_t)alignment;
+    object.has_result = (uint16_t)has_result;
+    return object;
+}
+
+/* --- what the compiler is told ------------------------------------------- */
+
+/* In a body these warnings are errors.  The uninitialised ones are what a
+ * local lost across an await looks like; the others are the mistakes that C
+ * compilers of old let pass.  No #pragma system_header here, so that they
+ * hold for users who include with -isystem. */
+#if defined(__cplusplus)
+#define ASYNC__LOCAL_CHECK
+#elif defined(ASYNC_NO_LOCAL_CHECK)
+#define ASYNC__LOCAL_CHECK
+#elif defined(__clang__)
+/* clang runs the analysis only where the function begins under one of its
+ * warnings. */
+#pragma clang diagnostic warning "-Wsometimes-uninitialized"
+#define ASYNC__LOCAL_CHECK                                                    \
+    _Pragma("clang diagnostic error \"-Wconditional-uninitialized\"")
+#else
+#define ASYNC__LOCAL_CHECK                                                    \
+    _Pragma("GCC diagnostic error \"-Wjump-misses-init\"")                    \
+    _Pragma("GCC diagnostic error \"-Wmaybe-uninitialized\"")                 \
+    _Pragma("GCC diagnostic error \"-Wuninitialized\"")
+#endif
+#if defined(__cplusplus)
+#define ASYNC__STRICT ASYNC__PUSH_WARNINGS
+#else
+#define ASYNC__STRICT                                                         \
+    ASYNC__PUSH_WARNINGS                                                      \
+    _Pragma("GCC diagnostic error \"-Wint-conversion\"")                      \
+    _Pragma("GCC diagnostic error \"-Wincompatible-pointer-types\"")          \
+    _Pragma("GCC diagnostic error \"-Wreturn-type\"")                         \
+    ASYNC__LOCAL_CHECK
+#endif
+#define ASYNC__PUSH_WARNINGS _Pragma("GCC diagnostic push")
+#define ASYNC__POP_WARNINGS _Pragma("GCC diagnostic pop")
+
+/* An inner TRY redefines names of the outer one: that is how it works. */
+#define ASYNC__SCOPE(...)                                                     \
+    _Pragma("GCC diagnostic push")                                            \
+    _Pragma("GCC diagnostic ignored \"-Wshadow\"")                            \
+    enum { __VA_ARGS__ };                                                     \
+    _Pragma("GCC diagnostic pop")
+
+/* Labels wider than int: in a switch of the user's an AWAIT's label does not
+ * fit, and that warning is an error.  On 64-bit hosts it costs nothing; on
+ * others the `default` of ASYNC_BEGIN finds the mistake when it resumes. */
+#if defined(ASYNC_NO_SWITCH_CHECK) ||                                         \
+    (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8)
+#define ASYNC__STATE(n) (n)
+#define ASYNC__CASE(n) case (n):
+#else
+#define ASYNC__STATE(n) (0x100000000LL + (long long)(n))
+#if defined(__clang__)
+#define ASYNC__CASE(n)                                                        \
+    _Pragma("clang diagnostic push")                                          \
+    _Pragma("clang diagnostic error \"-Wswitch\"") case ASYNC__STATE(n):      \
+    _Pragma("clang diagnostic pop")
+#else
+#define ASYNC__CASE(n)                                                        \
+    _Pragma("GCC diagnostic push")                                            \
+    _Pragma("GCC diagnostic error \"-Woverflow\"") case ASYNC__STATE(n):      \
+    _Pragma("GCC diagnostic pop")
+#endif
+#endif
+
+#define ASYNC__AT(kind) (__LINE__ * 4 + (kind))
+#define ASYNC__ONE_A_LINE                                                     \
+    (void)AWAIT_needs_ASYNC_BEGIN_before_it;                                  \
+    ASYNC__CAT(two_awaits_on_line_, __LINE__) : ASYNC__UNUSED;
+
+#ifdef ASYNC_NO_NAMES
+#define ASYNC__INFO(name) { name }
+#else
+#define ASYNC__INFO(name) { name, #name, __FILE__ }
+#endif
+
+/* A compound literal in place: no copy, however large the frame. */
+#ifdef __cplusplus
+#define ASYNC__BUILD(place, name, ...)                                        \
+    do {                                                                      \
+        struct name async__built = {{{{}}}, __VA_ARGS__};                     \
+        *(place) = async__built;                                              \
+    } while (0)
+#else
+#define ASYNC__BUILD(place, name, ...)                                        \
+    (*(place) = (struct name){ .frame = { .is = { .head = { .state = 0 } } }, \
+                               __VA_ARGS__ })
+#endif
+
+/* --- bodies -------------------------------------------------------------- */
+
+#define ASYNC__BEGIN(name)                                                    \
+    ASYNC__STRICT                                                             \
+    struct name *const self = (struct name *)async__frame;                    \
+    async_frame *const async__self = &self->frame.is.head;                    \
+    static const async_info async__info = ASYNC__INFO(name);                  \
+    enum {                                                                    \
+        AWAIT_needs_ASYNC_BEGIN_before_it = 0,                                \
+        async__generator = sizeof(self->frame.is.kind) > 2,                   \
+        async__handler = 0,                                                   \
+        async__depth = 0,                                                     \
+        async__arm = 0                                                        \
+    };                                                                        \
+    int async__exit = 0, async__ran = 0;                                      \
+    async__state async__target = 0;                                           \
+    (void)async__exit, (void)async__ran, (void)async__target, (void)self;     \
+    if (0) goto async__dispatch;                                              \
+  async__dispatch:                                                            \
+    do {                                                                      \
+        switch (ASYNC__STATE(async__self->state)) {                           \
+        default:                                                              \
+            async__lost(&async__info, async__self);                           \
+        ASYNC__CASE(0)                                                        \
+            async__self->code.info = &async__info;                            \
+            {
+
+#define ASYNC__END                                                            \
+                ASYNC__FINISH;                                                \
+            }                                                                 \
+        }                                                                     \
+    } while (0);                                                              \
+    async__stray_exit(&async__info, async__self);                             \
+    ASYNC__FINISH;                                                            \
+  async__error: ASYNC__UNUSED;                                                \
+    async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state));      \
+    if (async__target) {                                                      \
+        async__self->state = async__target;                                   \
+        goto async__dispatch;                                                 \
+    }                                                                         \
+    ASYNC__POP_WARNINGS                                                       \
+    return async__leave(co, async__self, async__generator)
+
+#define ASYNC__FINISH                                                         \
+    do {                                                                      \
+        if (async__generator) async__self->state = ASYNC__OVER;               \
+        return async__status(async__generator ? ASYNC__EXHAUSTED              \
+                                              : ASYNC__ENDED);                \
+    } while (0)
+
+/* To the innermost TRY of this function, else to the caller. */
+#define ASYNC__UNWIND                                                         \
+    do {                                                                      \
+        if (async__handler) {                                                 \
+            async__self->state = (async__state)async__handler;                \
+            goto async__dispatch;                                             \
+        }                                                                     \
+        return async__leave(co, async__self, async__generator);               \
+    } while (0)
+
+/* The same for an error that appears here: noted for the traceback. */
+#define ASYNC__FAIL                                                           \
+    do {                                                                      \
+        async__self->state = ASYNC__AT(0);                                    \
+        async__target = (async__state)async__handler;                         \
+        goto async__error;                                                    \
+    } while (0)
+#define ASYNC__CHECK                                                          \
+    if (ASYNC__UNLIKELY(co->error)) ASYNC__FAIL
+
+#define ASYNC__RAISE(error_)                                                  \
+    do {                                                                      \
+        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
+        async__raised(co, (error_));                                          \
+        ASYNC__FAIL;                                                          \
+    } while (0)
+
+#define ASYNC__RETURN_1(...)                                                  \
+    do {                                                                      \
+        ASYNC__ASSERT(sizeof(self->frame.is.kind) != 2 &&                     \
+                          sizeof(self->frame.is.kind) != 5,                   \
+                      "this coroutine returns a value: ASYNC_RETURN(value)"); \
+        ASYNC__RETURN;                                                        \
+    } while (0)
+#define ASYNC__RETURN_0(...)                                                  \
+    do {                                                                      \
+        ASYNC__ASSERT(sizeof(self->frame.is.kind) == 2 ||                     \
+                          sizeof(self->frame.is.kind) == 5,                   \
+                      "this coroutine returns nothing: declare its frame "    \
+                      "with ASYNC_RETURNS(type)");                            \
+        self->frame.result = (__VA_ARGS__);                                   \
+        ASYNC__RETURN;                                                        \
+    } while (0)
+#define ASYNC__RETURN                                                         \
+    if (async__handler) {                                                     \
+        co->error = ASYNC__RETURNING;                                         \
+        async__self->state = (async__state)async__handler;                    \
+        goto async__dispatch;                                                 \
+    }                                                                         \
+    ASYNC__FINISH
+
+/* Suspends, with the code that tells the driver why. */
+#define ASYNC__PARK(code_)                                                    \
+    async__self->state = ASYNC__AT(0);                                        \
+    co->top = async__self;                                                    \
+    return async__status(code_);                                              \
+    ASYNC__CASE(ASYNC__AT(0))
+#define ASYNC__SUSPEND(code_)                                                 \
+    do {                                                                      \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__PARK(code_)                                                    \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+
+/* --- awaits -------------------------------------------------------------- */
+
+#define ASYNC__CALL(name, ...)                                                \
+    ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                      \
+                  "this is a generator: iterate it with ASYNC_FOR");          \
+    ASYNC__ONE_A_LINE                                                         \
+    {                                                                         \
+        async_status async__code;                                             \
+        int async__grown = 0;                                                 \
+        struct name *async__child = (struct name *)async__push(               \
+            co, sizeof(struct name), __alignof__(struct name));               \
+        if (ASYNC__UNLIKELY(async__child == NULL)) {                          \
+            async__child = (struct name *)async__grow(                        \
+                co, async__self, sizeof(struct name),                         \
+                __alignof__(struct name));                                    \
+            if (async__child == NULL) ASYNC__FAIL;                            \
+            async__grown = 1;                                                 \
+        }                                                                     \
+        ASYNC__BUILD(async__child, name, __VA_ARGS__);                        \
+        if (ASYNC__UNLIKELY(async__grown)) {                                  \
+            async__self->state = ASYNC__AT(0);                                \
+            return async__defer(co, &async__child->frame.is.head, name,       \
+                                async__self);                                 \
+        }                                                                     \
+        async__code = name(co, async__child);                                 \
+        if (async__code.code != ASYNC__ENDED) {                               \
+            async__link(&async__child->frame.is.head, async__self);           \
+            async__self->state = ASYNC__AT(0);                                \
+            return async__code;                                               \
+        }                                                                     \
+        co->sp = (char *)async__child;                                        \
+    }                                                                         \
+    ASYNC__FALLTHROUGH;                                                       \
+    ASYNC__CASE(ASYNC__AT(0))
+
+/* An ended callee lies at the top of the stack, popped but whole. */
+#define ASYNC__TAKE(place, name)                                              \
+    ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                     \
+                  "this coroutine returns nothing: declare its frame with "   \
+                  "ASYNC_RETURNS(type)");                                     \
+    (place) = ((struct name *)co->sp)->frame.result
+/* An error that is caught as a value. */
+#define ASYNC__CATCH(place)                                                   \
+    if (ASYNC__UNLIKELY(co->error) && !async_error_is_exception(co->error))   \
+        ASYNC__FAIL;                                                          \
+    (place) = co->error;                                                      \
+    co->error = 0
+
+#define ASYNC__AWAIT(name, ...)                                               \
+    do {                                                                      \
+        ASYNC__CALL(name, __VA_ARGS__)                                        \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__AWAIT_INTO(place, name, ...)                                   \
+    do {                                                                      \
+        ASYNC__CALL(name, __VA_ARGS__)                                        \
+        ASYNC__CHECK;                                                         \
+        ASYNC__TAKE(place, name);                                             \
+    } while (0)
+#define ASYNC__AWAIT_CATCH(error_, name, ...)                                 \
+    do {                                                                      \
+        ASYNC__CALL(name, __VA_ARGS__)                                        \
+        ASYNC__CATCH(error_);                                                 \
+    } while (0)
+#define ASYNC__AWAIT_CATCH_INTO(error_, place, name, ...)                     \
+    do {                                                                      \
+        ASYNC__CALL(name, __VA_ARGS__)                                        \
+        ASYNC__CATCH(error_);                                                 \
+        if (!(error_)) { ASYNC__TAKE(place, name); }                          \
+    } while (0)
+
+#define ASYNC__CALL_OBJECT(object)                                            \
+    ASYNC__ONE_A_LINE                                                         \
+    {                                                                         \
+        async_status async__code = async__call(co, async__self, object);      \
+        if (async__code.code != ASYNC__ENDED) {                               \
+            async__self->state = ASYNC__AT(0);                                \
+            return async__code;                                               \
+        }                                                                     \
+    }                                                                         \
+    ASYNC__FALLTHROUGH;                                                       \
+    ASYNC__CASE(ASYNC__AT(0))                                                 \
+    ASYNC__CHECK
+#define ASYNC__AWAIT_CO(object)                                               \
+    do {                                                                      \
+        ASYNC__CALL_OBJECT(object);                                           \
+    } while (0)
+#define ASYNC__AWAIT_CO_INTO(place, name, object)                             \
+    do {                                                                      \
+        ASYNC__CALL_OBJECT(async__object_of(object, name));                   \
+        ASYNC__TAKE(place, name);                                             \
+    } while (0)
+/* The object, or one that raises ASYNC_EINVAL when it is of another. */
+static inline async_object async__object_of(async_object object,
+                                            async_function *name)
+{
+    if (object.start != name) object.start = NULL;
+    return object;
+}
+
+#ifdef __cplusplus
+} /* extern "C" */
+/* A temporary lives to the end of the full expression, so its address may be
+ * an argument of the function that takes the object. */
+template <class Frame> struct async__held {
+    Frame frame;
+    const void *address() const { return &frame; }
+    Frame generator(async_function *start)
+    {
+        frame.frame.is.head.code.start = start;
+        return frame;
+    }
+};
+#define ASYNC__CO(name, ...)                                                  \
+    async__object(name,                                                       \
+                  async__held<struct name>{{{{{}}}, __VA_ARGS__}}.address(),  \
+                  sizeof(struct name), __alignof__(struct name),              \
+                  ASYNC__KIND(name) == 2)
+#define ASYNC__GENERATOR(name, ...)                                           \
+    (async__held<struct name>{{{{{}}}, __VA_ARGS__}}.generator(name))
+extern "C" {
+#else
+#define ASYNC__CO(name, ...)                                                  \
+    async__object(                                                            \
+        name,                                                                 \
+        &(struct name){ .frame = { .is = { .head = { .state = 0 } } },        \
+                        __VA_ARGS__ },                                        \
+        sizeof(struct name) +                                                 \
+            0 * sizeof(char[ASYNC__KIND(name) < 3 ? 1 : -1]),                 \
+        __alignof__(struct name), ASYNC__KIND(name) == 2)
+#define ASYNC__GENERATOR(name, ...)                                           \
+    ((struct name){                                                           \
+        .frame = { .is = { .head = { .code = { .start = name } } } },         \
+        __VA_ARGS__ })
+#endif
+
+/* --- try ----------------------------------------------------------------- */
+
+/* Each arm's body is a loop of one turn, in which `break` and `continue` stop:
+ * async__exit tells which it was (0: break, 1: neither, 2: continue). */
+#define ASYNC__BODY do {
+#define ASYNC__BODY_END                                                       \
+            async__exit = 1;                                                  \
+        } while (!async__exit && (async__exit = 2, 0));                       \
+        async__ran = !async__arm && async__exit == 1;                         \
+        if (ASYNC__UNLIKELY(async__exit != 1))                                \
+            co->error = async__exit ? ASYNC__CONTINUING : ASYNC__BREAKING;    \
+        async__exit = 0;
+
+#define ASYNC__TRY                                                            \
+    {                                                                         \
+        ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__outer = async__handler,                           \
+                     async__outer_depth = async__depth,                       \
+                     async__has_finally = 0)                                  \
+        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
+        ASYNC__FALLTHROUGH;                                                   \
+        ASYNC__CASE(ASYNC__AT(1))                                             \
+        async__ran = 0;                                                       \
+        if (!co->error) {                                                     \
+            ASYNC__SCOPE(async__handler = async__try, async__arm = 0)         \
+            ASYNC__BODY
+
+#define ASYNC__EXCEPT(caught)                                                 \
+            ASYNC__BODY_END                                                   \
+        } else if ((caught) && ((co->error = 0), 1)) {                        \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__arm = 1)     \
+            ASYNC__BODY
+
+#define ASYNC__ELSE                                                           \
+            ASYNC__BODY_END                                                   \
+        }                                                                     \
+        if (async__ran) {                                                     \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__arm = 1)     \
+            ASYNC__BODY
+
+#define ASYNC__FINALLY                                                        \
+            ASYNC__BODY_END                                                   \
+        }                                                                     \
+        ASYNC__FALLTHROUGH;                                                   \
+        ASYNC__CASE(async__try + 1)                                           \
+        {                                                                     \
+            ASYNC__SCOPE(async__handler = async__outer, async__arm = 1,       \
+                         async__depth = (int)async__outer_depth + 1,               \
+                         async__has_finally = 1)                              \
+            ASYNC__ASSERT((int)async__depth <= 2,                             \
+                          "a FINALLY inside a FINALLY inside a FINALLY: "     \
+                          "make the inner one a coroutine of its own");       \
+            async__self->parked[(async__depth - 1) & 1] = (int16_t)co->error; \
+            co->error = 0;                                                    \
+            ASYNC__BODY
+
+#define ASYNC__END_TRY                                                        \
+            ASYNC__BODY_END                                                   \
+            if (async__has_finally && !co->error)                             \
+                co->error =                                                   \
+                    async__self->parked[(async__depth + 1) & 1];              \
+            ASYNC__FALLTHROUGH;                                               \
+            ASYNC__CASE((int)async__try + 1 + (int)async__has_finally);                 \
+        }                                                                     \
+        if (ASYNC__UNLIKELY(co->error)) {                                     \
+            if (co->error == ASYNC__BREAKING) {                               \
+                co->error = 0;                                                \
+                break;                                                        \
+            }                                                                 \
+            if (co->error == ASYNC__CONTINUING) {                             \
+                co->error = 0;                                                \
+                continue;                                                     \
+            }                                                                 \
+            ASYNC__UNWIND;                                                    \
+        }                                                                     \
+    }
+
+/* --- generators ---------------------------------------------------------- */
+
+#define ASYNC__GIVE(v)                                                        \
+    ASYNC__ASSERT(async__generator, "only a generator can yield: declare "    \
+                                    "its frame with ASYNC_YIELDS(type)");     \
+    ASYNC__ONE_A_LINE                                                         \
+    self->frame.value = (v);                                                  \
+    async__self->state = ASYNC__AT(0);                                        \
+    return async__status(ASYNC__GAVE);                                        \
+    ASYNC__CASE(ASYNC__AT(0))
+#define ASYNC__YIELD(v)                                                       \
+    do {                                                                      \
+        ASYNC__GIVE(v)                                                        \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__YIELD_INTO(place, v)                                           \
+    do {                                                                      \
+        memset(&self->frame.sent, 0, sizeof self->frame.sent);                \
+        ASYNC__GIVE(v)                                                        \
+        ASYNC__CHECK;                                                         \
+        (place) = self->frame.sent;                                           \
+    } while (0)
+
+/* Runs `inner` on the consumer's coroutine until it has given a value or
+ * ended; suspends as long as it does.  `label` is where that resumes. */
+#define ASYNC__ADVANCE(inner, error_, kind)                                   \
+    {                                                                         \
+        async_frame *const async__inner = &(inner)->frame.is.head;            \
+        async_status async__code = async__next(co, async__inner, (error_));   \
+        if (async__unfinished(async__code)) {                                 \
+            async__link(async__inner, async__self);                           \
+            async__self->state = ASYNC__AT(kind);                             \
+            return async__code;                                               \
+        }                                                                     \
+    }                                                                         \
+    ASYNC__FALLTHROUGH;                                                       \
+    ASYNC__CASE(ASYNC__AT(kind))
+
+#define ASYNC__YIELD_FROM(inner, forward_sent)                                \
+    do {                                                                      \
+        ASYNC__ASSERT(async__generator, "only a generator can yield");        \
+        ASYNC__ONE_A_LINE                                                     \
+        for (;;) {                                                            \
+            ASYNC__ADVANCE(inner, co->error, 0)                               \
+            if (co->error || ASYNC_ENDED(inner)) break;                       \
+            self->frame.value = (inner)->frame.value;                         \
+            ASYNC__CLEAR_SENT_##forward_sent;                                 \
+            async__self->state = ASYNC__AT(1);                                \
+            return async__status(ASYNC__GAVE);                                \
+            ASYNC__CASE(ASYNC__AT(1))                                         \
+            if (co->error == ASYNC_EGENERATOREXIT) {                          \
+                ASYNC__ADVANCE(inner, ASYNC_EGENERATOREXIT, 2)                \
+                async__closed(co, &(inner)->frame.is.head);                   \
+                if (!co->error) co->error = ASYNC_EGENERATOREXIT;             \
+                break;                                                        \
+            }                                                                 \
+            ASYNC__FORWARD_SENT_##forward_sent(inner);                        \
+        }                                                                     \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__CLEAR_SENT_0 ((void)0)
+#define ASYNC__CLEAR_SENT_1                                                   \
+    memset(&self->frame.sent, 0, sizeof self->frame.sent)
+#define ASYNC__FORWARD_SENT_0(inner) ((void)0)
+#define ASYNC__FORWARD_SENT_1(inner) ((inner)->frame.sent = self->frame.sent)
+
+#define ASYNC__AWAIT_NEXT(generator, error_)                                  \
+    do {                                                                      \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__ADVANCE(generator, error_, 0)                                  \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__AWAIT_NEXT_INTO(place, generator)                              \
+    do {                                                                      \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__ADVANCE(generator, 0, 0)                                       \
+        if (!co->error && ASYNC_ENDED(generator))                             \
+            async__raised(co, ASYNC_ESTOPITERATION);                          \
+        ASYNC__CHECK;                                                         \
+        (place) = (generator)->frame.value;                                   \
+    } while (0)
+#define ASYNC__AWAIT_ASEND(generator, v)                                      \
+    do {                                                                      \
+        if ((generator)->frame.is.head.state == 0)                            \
+            ASYNC__RAISE(ASYNC_EJUSTSTARTED);                                 \
+        (generator)->frame.sent = (v);                                        \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__ADVANCE(generator, 0, 0)                                       \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__AWAIT_ACLOSE(generator)                                        \
+    do {                                                                      \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__ADVANCE(generator, ASYNC_EGENERATOREXIT, 0)                    \
+        async__closed(co, &(generator)->frame.is.head);                       \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+
+/* The line has four labels: 1 is the way in and, with an error, the way out;
+ * 0 resumes the next value, 2 the closing, and 3 stands behind the loop. */
+#define ASYNC__FOR(place, generator_)                                         \
+    {                                                                         \
+        ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__outer = async__handler)                           \
+        ASYNC__ONE_A_LINE                                                     \
+        ASYNC__FALLTHROUGH;                                                   \
+        ASYNC__CASE(ASYNC__AT(1))                                             \
+        if (co->error) {                                                      \
+            ASYNC__ASSERT((int)async__depth < 2,                              \
+                          "an ASYNC_FOR inside a FINALLY inside a FINALLY: "  \
+                          "make the inner one a coroutine of its own");       \
+            async__self->parked[async__depth & 1] = (int16_t)co->error;       \
+            ASYNC__ADVANCE(generator_, ASYNC_EGENERATOREXIT, 2)               \
+            async__closed(co, &(generator_)->frame.is.head);                  \
+            if (!co->error)                                                   \
+                co->error = async__self->parked[async__depth & 1];            \
+            async__self->state = ASYNC__AT(3);                                \
+            goto async__dispatch;                                             \
+        }                                                                     \
+        for (;;) {                                                            \
+            ASYNC__SCOPE(async__handler = async__try)                         \
+            ASYNC__ADVANCE(generator_, 0, 0)                                  \
+            ASYNC__CHECK;                                                     \
+            if (ASYNC_ENDED(generator_)) break;                               \
+            (place) = (generator_)->frame.value;
+
+#define ASYNC__END_FOR                                                        \
+        }                                                                     \
+        co->error = ASYNC__BREAKING;                                          \
+        async__self->state = (async__state)async__try;                        \
+        goto async__dispatch;                                                 \
+        ASYNC__CASE(async__try + 2)                                           \
+        if (co->error == ASYNC__BREAKING) co->error = 0;                      \
+        if (ASYNC__UNLIKELY(co->error)) ASYNC__UNWIND;                        \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CAESURA_ASYNC_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_ASYNC_IMPLEMENTED)
+#define CAESURA_ASYNC_IMPLEMENTED
+
+#if ASYNC_HOSTED
+#include <stdio.h>
+#include <stdlib.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- errors -------------------------------------------------------------- */
+
+#if ASYNC_HOSTED && !defined(_WIN32)
+/* The system's errors that programs meet most, for the sake of their names. */
+#define ASYNC__SYSTEM_ERRORS(X)                                               \
+    X(EACCES) X(EADDRINUSE) X(EADDRNOTAVAIL) X(EAGAIN) X(EALREADY) X(EBADF)   \
+    X(ECONNABORTED) X(ECONNREFUSED) X(ECONNRESET) X(EDESTADDRREQ) X(EEXIST)   \
+    X(EFAULT) X(EFBIG) X(EHOSTUNREACH) X(EIO) X(EISCONN) X(EISDIR) X(ELOOP)   \
+    X(EMFILE) X(EMSGSIZE) X(ENAMETOOLONG) X(ENETDOWN) X(ENETUNREACH)          \
+    X(ENFILE) X(ENOBUFS) X(ENODEV) X(ENOENT) X(ENOSPC) X(ENOSYS) X(ENOTCONN)  \
+    X(ENOTDIR) X(ENOTEMPTY) X(ENOTSOCK) X(ENOTSUP) X(EPERM) X(EPIPE)          \
+    X(EPROTO) X(ERANGE) X(EROFS) X(ESPIPE) X(ESRCH) X(EXDEV)
+#define ASYNC__SYSTEM_CASE(name) case -name: return #name;
+#endif
+
+#ifndef ASYNC_NO_NAMES
+const char *async_error_name(int error)
+{
+    switch (error) {
+#define ASYNC__NAME_CASE(name, number, text) case number: return #name;
+        ASYNC_ERRORS(ASYNC__NAME_CASE)
+        ASYNC_USER_ERRORS(ASYNC__NAME_CASE)
+#undef ASYNC__NAME_CASE
+#ifdef ASYNC__SYSTEM_ERRORS
+        ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_CASE)
+#endif
+        case -4095: return "EOF"; /* libuv's */
+    }
+    return NULL;
+}
+
+const char *async_strerror(int error)
+{
+    switch (error) {
+        case 0: return "success";
+#define ASYNC__TEXT_CASE(name, number, text) case number: return text;
+        ASYNC_ERRORS(ASYNC__TEXT_CASE)
+        ASYNC_USER_ERRORS(ASYNC__TEXT_CASE)
+#undef ASYNC__TEXT_CASE
+        case -4095: return "end of file";
+    }
+#ifdef ASYNC__SYSTEM_ERRORS
+    if (error < 0 && error > -4000) return strerror(-error);
+#endif
+    return "unknown error";
+}
+#else
+const char *async_error_name(int error)
+{
+    (void)error;
+    return NULL;
+}
+const char *async_strerror(int error)
+{
+    (void)error;
+    return "?";
+}
+#endif
+
+#ifndef ASYNC_TRAP
+#if ASYNC_HOSTED
+#define ASYNC_TRAP(message) (fprintf(stderr, "%s\n", message), abort())
+#else
+#define ASYNC_TRAP(message) __builtin_trap()
+#endif
+#endif
+
+ASYNC__NORETURN void async__trap(const char *what, const char *name,
+                                 const char *file, int line)
+{
+#if ASYNC_HOSTED
+    char message[512];
+    snprintf(message, sizeof message, "caesura: %s:%d: in %s: %s", file, line,
+             name, what);
+    ASYNC_TRAP(message);
+#else
+    (void)name, (void)file, (void)line, (void)what;
+    ASYNC_TRAP(what);
+#endif
+    for (;;) {} /* a trap does not return */
+}
+
+#ifndef ASYNC_NO_NAMES
+#define ASYNC__INFO_NAME(info) ((info)->name)
+#define ASYNC__INFO_FILE(info) ((info)->file)
+#else
+#define ASYNC__INFO_NAME(info) ((void)(info), "?")
+#define ASYNC__INFO_FILE(info) ((void)(info), "?")
+#endif
+
+void async__lost(const async_info *info, async_frame *frame)
+{
+    if (frame->state == ASYNC__OVER)
+        async__trap("a generator was resumed while it was being closed",
+                    ASYNC__INFO_NAME(info), ASYNC__INFO_FILE(info), 0);
+    async__trap("an AWAIT stands inside a switch, where it cannot be resumed; "
+                "use if and else, or put it in a coroutine of its own",
+                ASYNC__INFO_NAME(info), ASYNC__INFO_FILE(info),
+                ASYNC__LINE_OF(frame->state));
+}
+
+void async__stray_exit(const async_info *info, async_frame *frame)
+{
+    async__trap("break or continue outside a loop", ASYNC__INFO_NAME(info),
+                ASYNC__INFO_FILE(info), ASYNC__LINE_OF(frame->state));
+}
+
+/* --- tracebacks ---------------------------------------------------------- */
+
+#ifndef ASYNC_NO_TRACEBACK
+/* A ring of notes: an error was raised in a coroutine (info NULL), or passed
+ * a frame of it.  Errors of several coroutines mix; `who` tells them apart. */
+typedef struct async__note {
+    const async *who;
+    const async_info *info;
+    const async *from; /* with info NULL: it was raised there first */
+    int line, error;
+} async__note;
+static __thread async__note async__notes[ASYNC_TRACEBACK_SIZE];
+static __thread unsigned async__notes_made;
+
+static void async__note_down(const async *who, const async_info *info,
+                             int line, int error, const async *from)
+{
+    async__note *note =
+        &async__notes[async__notes_made++ % ASYNC_TRACEBACK_SIZE];
+    note->who = who;
+    note->info = info;
+    note->line = line;
+    note->error = error;
+    note->from = from;
+}
+
+void async__passed(async *co, const async_info *info, int line)
+{
+    async__note_down(co, info, line, co->error, NULL);
+}
+
+void async_traceback_of(const async *co, async_traceback *traceback)
+{
+    unsigned at = async__notes_made, left = ASYNC_TRACEBACK_SIZE;
+    size_t i, n = 0;
+    traceback->error = 0;
+    if (left > at) left = at;
+    /* Backwards: from each coroutine that it passed, its frames outermost
+     * first, then the one where it came from. */
+    for (; left > 0; left--) {
+        const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
+        if (note->who != co) continue;
+        if (traceback->error == 0) traceback->error = note->error;
+        if (note->error != traceback->error) break;
+        if (note->info != NULL) {
+            traceback->entries[n].name = ASYNC__INFO_NAME(note->info);
+            traceback->entries[n].file = ASYNC__INFO_FILE(note->info);
+            traceback->entries[n].line = note->line;
+            n++;
+        } else if (note->from != NULL) {
+            co = note->from;
+        } else {
+            break;
+        }
+    }
+    traceback->count = n;
+    for (i = 0; i < n / 2; i++) {
+        async_traceback_entry entry = traceback->entries[i];
+        traceback->entries[i] = traceback->entries[n - 1 - i];
+        traceback->entries[n - 1 - i] = entry;
+    }
+}
+
+void async_traceback_print(const async_traceback *traceback,
+                           const char *what_happened)
+{
+    const char *name = async_error_name(traceback->error);
+    size_t i = traceback->count;
+    if (name != NULL)
+        fprintf(stderr, "%s: %s (%s)\n", what_happened, name,
+                async_strerror(traceback->error));
+    else
+        fprintf(stderr, "%s: error %d (%s)\n", what_happened, traceback->error,
+                async_strerror(traceback->error));
+    while (i-- > 0)
+        fprintf(stderr, "  %s:%d: in %s\n", traceback->entries[i].file,
+                traceback->entries[i].line, traceback->entries[i].name);
+}
+#endif
+
+void async__raised(async *co, int error)
+{
+    if (error >= 0 || error < -32768)
+        async__trap("an error code must be negative, and at least -32768",
+                    "ASYNC_RAISE", "async.h", __LINE__);
+    co->error = error;
+#ifndef ASYNC_NO_TRACEBACK
+    async__note_down(co, NULL, 0, error, NULL);
+#endif
+}
+
+#ifndef ASYNC_NO_TRACEBACK
+void async__raised_from(async *co, int error, const async *from)
+{
+    co->error = error;
+    async__note_down(co, NULL, 0, error, from);
+}
+#endif
+
+/* --- the frame stack ----------------------------------------------------- */
+
+/* Free stack is painted when it is made; the deepest byte without paint is
+ * the high-water mark, and the await itself pays nothing for it.  A frame is
+ * written whole when it is pushed, so the mark is exact. */
+#define ASYNC__PAINT 0xA5
+
+const async_allocator *(*async__task_allocator)(const async *co);
+const char *(*async__task_stack)(const async *co);
+
+static void async__paint(void *memory, size_t size)
+{
+    memset(memory, ASYNC__PAINT, size);
+}
+
+static size_t async__painted_from(const char *start, const char *end)
+{
+    while (end - start >= ASYNC__ALIGNMENT) {
+        int i;
+        for (i = 1; i <= ASYNC__ALIGNMENT; i++)
+            if ((unsigned char)end[-i] != ASYNC__PAINT)
+                return (size_t)(end - start);
+        end -= ASYNC__ALIGNMENT;
+    }
+    return 0;
+}
+
+#ifndef ASYNC_NO_HEAP
+static void *async__malloc(void *context, size_t size)
+{
+    (void)context;
+#ifdef ASYNC_MALLOC
+    return ASYNC_MALLOC(size);
+#else
+    return malloc(size);
+#endif
+}
+
+static void async__mfree(void *context, void *memory, size_t size)
+{
+    (void)context, (void)size;
+#ifdef ASYNC_FREE
+    ASYNC_FREE(memory);
+#else
+    free(memory);
+#endif
+}
+
+const async_allocator async_default_allocator = { async__malloc, async__mfree,
+                                                  NULL };
+
+static const async_allocator *async__allocator_of(const async *co)
+{
+    if (co->flags & ASYNC__IS_TASK) return async__task_allocator(co);
+    return (const async_allocator *)co->owner;
+}
+
+/* A further piece of a frame stack: free memory, and at its end this.  The
+ * head is a frame of its own, which stands between the frame whose await
+ * opened the chunk and that one's caller: when the former ends, the
+ * trampoline comes by and closes the chunk.  Until then all that it awaits
+ * finds the chunk open. */
+typedef struct async__chunk {
+    async_frame head;
+    char *memory;   /* of all, this included */
+    char *sp, *end; /* of the piece below */
+    uint32_t flags; /* the coroutine's, before */
+    uint32_t below; /* bytes of stack in use in the pieces below */
+} async__chunk;
+
+enum { ASYNC__FIRST_CHUNK = 256, ASYNC__LARGEST_CHUNK = 65536 };
+
+const async_info async__chunk_info = ASYNC__INFO(NULL);
+
+static size_t async__chunk_size(const async__chunk *chunk)
+{
+    return (size_t)((const char *)(chunk + 1) - chunk->memory);
+}
+
+void *async__grow(async *co, async_frame *caller, size_t size,
+                  size_t alignment)
+{
+    const async_allocator *allocator = async__allocator_of(co);
+    async__chunk *chunk;
+    char *memory = NULL;
+    size_t bytes = ASYNC__FIRST_CHUNK;
+    size_t need = sizeof *chunk + alignment + async__round(size, alignment);
+    if (co->flags & ASYNC__IN_CHUNK)
+        bytes = async__chunk_size((async__chunk *)co->end) * 2;
+    if (bytes > ASYNC__LARGEST_CHUNK) bytes = ASYNC__LARGEST_CHUNK;
+    while (bytes < need) bytes *= 2;
+    if (allocator != NULL)
+        memory = (char *)allocator->allocate(allocator->context, bytes);
+    if (memory == NULL) {
+        async__raised(co, ASYNC_ENOMEM);
+        return NULL;
+    }
+    chunk = (async__chunk *)(memory + bytes) - 1;
+    chunk->head.code.info = &async__chunk_info;
+    chunk->head.caller = caller->caller;
+    chunk->head.state = 1;
+    chunk->memory = memory;
+    chunk->sp = co->sp;
+    chunk->end = co->end;
+    chunk->flags = co->flags;
+    chunk->below = (uint32_t)async_stack_used(co);
+    caller->caller = &chunk->head;
+    co->sp = memory;
+    co->end = (char *)chunk;
+    co->flags |= ASYNC__IN_CHUNK;
+    async__paint(co->sp, (size_t)(co->end - co->sp));
+    return async__push(co, size, alignment);
+}
+
+/* Closes the chunk that the stack ends in. */
+static void async__close_chunk(async *co)
+{
+    const async_allocator *allocator = async__allocator_of(co);
+    async__chunk *chunk = (async__chunk *)co->end;
+    size_t peak = chunk->below + async__painted_from(chunk->memory, co->end);
+    if (peak / sizeof(void *) > co->peak)
+        co->peak = (uint32_t)(peak / sizeof(void *)) & 0xffffff;
+    if (co->sp >= chunk->memory && co->sp <= co->end) co->sp = chunk->sp;
+    co->end = chunk->end;
+    co->flags = chunk->flags & 0xff;
+    allocator->release(allocator->context, chunk->memory,
+                       async__chunk_size(chunk));
+}
+
+async_frame *async__shrink(async *co, async_frame *frame)
+{
+    while (frame != NULL && frame->code.info == &async__chunk_info) {
+        frame = frame->caller;
+        async__close_chunk(co);
+    }
+    return frame;
+}
+#else
+void *async__grow(async *co, async_frame *caller, size_t size,
+                  size_t alignment)
+{
+    (void)caller, (void)size, (void)alignment;
+    async__raised(co, ASYNC_ENOMEM);
+    return NULL;
+}
+#endif
+
+/* The start of the current piece, and what lies in the pieces below it. */
+static const char *async__piece(const async *co, size_t *below)
+{
+    *below = 0;
+#ifndef ASYNC_NO_HEAP
+    if (co->flags & ASYNC__IN_CHUNK) {
+        const async__chunk *chunk = (const async__chunk *)co->end;
+        *below = chunk->below;
+        return chunk->memory;
+    }
+#endif
+    if (co->flags & ASYNC__IS_TASK) return async__task_stack(co);
+    return (const char *)co->wait.memory;
+}
+
+size_t async_stack_used(const async *co)
+{
+    size_t below;
+    const char *start = async__piece(co, &below);
+    if (co->sp >= start && co->sp <= co->end)
+        return below + (size_t)(co->sp - start);
+    return below; /* the chunk is open, but its last frame has gone */
+}
+
+size_t async_stack_high_water(const async *co)
+{
+    size_t below, now, peak = (size_t)co->peak * sizeof(void *);
+    const char *start = async__piece(co, &below);
+    now = below + async__painted_from(start, co->end);
+    return now > peak ? now : peak;
+}
+
+/* --- awaiting an object -------------------------------------------------- */
+
+async_status async__call(async *co, async_frame *caller, async_object object)
+{
+    async_frame *child;
+    async_status status;
+    if (object.start == NULL) {
+        async__raised(co, ASYNC_EINVAL);
+        return async__status(ASYNC__ENDED);
+    }
+    child = (async_frame *)async__push(co, object.size, object.alignment);
+    if (child == NULL) {
+        child = (async_frame *)async__grow(co, caller, object.size,
+                                           object.alignment);
+        if (child == NULL) return async__status(ASYNC__ENDED);
+        memcpy(child, object.frame, object.size);
+        return async__defer(co, child, object.start, caller);
+    }
+    memcpy(child, object.frame, object.size);
+    status = object.start(co, child);
+    if (status.code != ASYNC__ENDED)
+        async__link(child, caller);
+    else
+        co->sp = (char *)child;
+    return status;
+}
+
+/* --- coroutines driven by hand ------------------------------------------- */
+
+/* Lays the first frame at the start of a stack. */
+static int async__lay(async *co, void *memory, size_t size,
+                      async_object object)
+{
+    async_frame *first;
+    memset(co, 0, sizeof *co);
+    co->wait.memory = memory;
+    co->sp = (char *)memory;
+    co->end = co->sp + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
+    co->flags = ASYNC__IS_OVER;
+    if (object.start == NULL) return ASYNC_EINVAL;
+    async__paint(memory, (size_t)(co->end - co->sp));
+    first = (async_frame *)async__push(co, object.size, object.alignment);
+    if (first == NULL) return ASYNC_ENOMEM;
+    co->flags = 0;
+    memcpy(first, object.frame, object.size);
+    first->code.start = object.start;
+    co->top = first;
+    return 0;
+}
+
+int async_init(async *co, void *memory, size_t size, async_object object)
+{
+    return async__lay(co, memory, size, object);
+}
+
+#ifndef ASYNC_NO_HEAP
+int async_new(async *co, const async_allocator *allocator, async_object object)
+{
+    size_t size = async__round(object.size, ASYNC__ALIGNMENT) +
+                  object.alignment + ASYNC__FIRST_CHUNK;
+    void *memory;
+    int error;
+    size = async__round(size, ASYNC__ALIGNMENT);
+    if (allocator == NULL) allocator = &async_default_allocator;
+    memory = allocator->allocate(allocator->context, size);
+    if (memory == NULL) {
+        memset(co, 0, sizeof *co);
+        co->flags = ASYNC__IS_OVER;
+        return ASYNC_ENOMEM;
+    }
+    error = async__lay(co, memory, size, object);
+    if (error) {
+        allocator->release(allocator->context, memory, size);
+        return error;
+    }
+    co->flags = ASYNC__IS_HEAP;
+    co->owner = (void *)(uintptr_t)allocator;
+    return 0;
+}
+#endif
+
+/* Runs it on, with co->error to be raised if it is set. */
+static int async__run_on(async *co)
+{
+    int code;
+    if (co->flags & ASYNC__IS_OVER) return ASYNC_EREUSED;
+    if (co->flags & ASYNC__IS_STARTED) {
+        code = async__resume(co);
+    } else {
+        co->flags |= ASYNC__IS_STARTED;
+        if (co->error) {
+            co->top = NULL;
+            code = ASYNC__ENDED;
+        } else {
+            code = async__continue(co, co->top->code.start(co, co->top));
+        }
+    }
+    if (code != ASYNC__ENDED) return ASYNC_SUSPENDED;
+    co->flags |= ASYNC__IS_OVER;
+    code = co->error;
+    co->error = 0;
+    return code;
+}
+
+int async_send(async *co)
+{
+    return async__run_on(co);
+}
+
+int async_throw(async *co, int error)
+{
+    if (co->flags & ASYNC__IS_OVER) return ASYNC_EREUSED;
+    async__raised(co, error);
+    return async__run_on(co);
+}
+
+int async_close(async *co)
+{
+    int error = 0;
+    if (!(co->flags & ASYNC__IS_OVER)) {
+        error = async_throw(co, ASYNC_EGENERATOREXIT);
+        if (error == ASYNC_SUSPENDED) error = ASYNC_EIGNOREDEXIT;
+        if (error == ASYNC_EGENERATOREXIT) error = 0;
+        co->flags |= ASYNC__IS_OVER;
+    }
+#ifndef ASYNC_NO_HEAP
+    if (co->flags & ASYNC__IS_HEAP) {
+        const async_allocator *allocator = async__allocator_of(co);
+        while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
+        allocator->release(allocator->context, co->wait.memory,
+                           (size_t)(co->end - (char *)co->wait.memory));
+        co->flags = ASYNC__IS_OVER;
+    }
+#endif
+    return error;
+}
+
+/* --- generators driven by hand ------------------------------------------- */
+
+/* What a generator awaits lives on the native stack: it must have ended when
+ * the generator gives back control. */
+enum { ASYNC__HAND_STACK = 512, ASYNC__PATIENCE = 100 };
+
+int async__drive(async_frame *generator, int error)
+{
+    async co;
+    void *stack[ASYNC__HAND_STACK / sizeof(void *)];
+    async_status status;
+    int code, refusals = 0;
+    if (generator->state == ASYNC__OVER) return error;
+    if (generator->state == 0 && generator->code.start == NULL)
+        async__trap("a generator must be initialised: "
+                    "= ASYNC_GENERATOR(name, arguments)",
+                    "ASYNC_NEXT", "async.h", __LINE__);
+    memset(&co, 0, sizeof co);
+    co.wait.memory = stack;
+    co.sp = (char *)stack;
+    co.end = co.sp + sizeof stack;
+#ifndef ASYNC_NO_HEAP
+    co.owner = (void *)(uintptr_t)&async_default_allocator;
+#endif
+    co.top = generator;
+    if (error) async__raised(&co, error);
+    status = async__next(&co, generator, error);
+    code = status.code;
+    if (async__unfinished(status)) code = async__continue(&co, status);
+    while (code == ASYNC__PAUSED || code == ASYNC__WAITING) {
+        if (refusals++ == ASYNC__PATIENCE)
+            async__trap(async_strerror(ASYNC_EHANDDRIVEN),
+                        async_frame_name(generator),
+                        async_frame_file(generator),
+                        async_frame_line(generator));
+        async__raised(&co, ASYNC_EHANDDRIVEN);
+        code = async__resume(&co);
+    }
+    return code == ASYNC__GAVE ? ASYNC_YIELDED : co.error;
+}
+
+int async__drive_close(async_frame *generator)
+{
+    int error;
+    if (generator->state == ASYNC__OVER) return 0;
+    error = async__drive(generator, ASYNC_EGENERATOREXIT);
+    if (error == ASYNC_YIELDED) return ASYNC_EIGNOREDEXIT;
+    return error == ASYNC_EGENERATOREXIT ? 0 : error;
+}
+
+/* --- introspection ------------------------------------------------------- */
+
+/* A frame, or the next one outwards if it is a chunk's. */
+static const async_frame *async__visible(const async_frame *frame)
+{
+#ifndef ASYNC_NO_HEAP
+    while (frame != NULL && frame->state != 0 &&
+           frame->code.info == &async__chunk_info)
+        frame = frame->caller;
+#endif
+    return frame;
+}
+
+const async_frame *async_frame_innermost(const async *co)
+{
+    const async_frame *frame = async__visible(co->top);
+    return frame != NULL && frame->state != 0 ? frame : NULL;
+}
+
+const async_frame *async_frame_caller(const async_frame *frame)
+{
+    return async__visible(frame->caller);
+}
+
+const char *async_frame_name(const async_frame *frame)
+{
+    return ASYNC__INFO_NAME(frame->code.info);
+}
+
+const char *async_frame_file(const async_frame *frame)
+{
+    return ASYNC__INFO_FILE(frame->code.info);
+}
+
+int async_frame_line(const async_frame *frame)
+{
+    return ASYNC__LINE_OF(frame->state);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */
