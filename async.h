@@ -149,7 +149,8 @@ extern "C" {
     X(ASYNC_ETASKRESULT, -5018,                                               \
       "Task does not support set_result operation")                           \
     X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
-    X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")
+    X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
+    X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -195,6 +196,10 @@ typedef struct async_status {
 } async_status;
 
 typedef async_status async_function(async *co, void *frame);
+
+/* Points in time and spans of it; see future.h. */
+typedef int64_t async_time;
+typedef int64_t async_duration;
 
 /* The first member of a coroutine's struct.  After it stand the arguments, in
  * the order in which AWAIT takes them, then the locals; what a call does not
@@ -728,6 +733,12 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__PASTE_5(a, b, c, d, e) a##b##c##d##e
 #define ASYNC__EMPTY_CASE_0001 ,
 
+/* How many arguments, 1 to 16. */
+#define ASYNC__COUNT(...)                                                     \
+    ASYNC__ARG_17(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4,  \
+                  3, 2, 1, 0)
+#define ASYNC__ARG_17(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, ...) q
+
 /* Whether co->error is one of up to four. */
 #define ASYNC__IS_ERROR(...) ASYNC__IS_ERROR_(__VA_ARGS__, 0, 0, 0, 0)
 #define ASYNC__IS_ERROR_(a, b, c, d, ...)                                     \
@@ -765,7 +776,7 @@ enum {
     ASYNC__ENDED = 0, /* by itself or with co->error */
     ASYNC__PAUSED,    /* suspended, to be resumed as soon as may be */
     ASYNC__WAITING,   /* suspended, and somebody will wake it */
-    ASYNC__GO_ON,     /* not suspended: unwound, to start co->top */
+    ASYNC__GO_ON,     /* not suspended: unwound, to resume co->top */
     ASYNC__GAVE,      /* a generator has yielded */
     ASYNC__EXHAUSTED  /* a generator has ended */
 };
@@ -785,10 +796,10 @@ typedef struct async_node {
 struct async {
     async_node node; /* where its driver has queued it */
     union {
-        int64_t deadline; /* while it sleeps */
-        void *future;     /* while it waits for one */
-        void *memory;     /* hand-driven: the start of its frame stack */
-    } wait;
+        async_time deadline; /* while it sleeps */
+        void *future;        /* while it waits for one */
+        void *memory;        /* hand-driven: the start of its frame stack */
+    } wait; /* must follow node: together they are a timer */
     async_frame *top;    /* the innermost suspended frame */
     char *sp, *end;      /* free memory of the current chunk */
     int error;           /* on its way up; 0 for none */
@@ -797,11 +808,13 @@ struct async {
     void *owner;         /* a task, or the allocator of a hand-driven one */
 };
 enum {
-    ASYNC__IS_TASK = 1,    /* owner is an async_task */
-    ASYNC__IS_HEAP = 2,    /* hand-driven: the memory is ours to free */
-    ASYNC__IS_STARTED = 4, /* hand-driven: has been sent to */
-    ASYNC__IS_OVER = 8,    /* hand-driven: has ended */
-    ASYNC__IN_CHUNK = 16   /* the stack has grown: `end` is an async__chunk */
+    ASYNC__IS_TASK = 1,     /* owner is an async_task */
+    ASYNC__IS_HEAP = 2,     /* its memory is ours to free, and may grow */
+    ASYNC__IS_STARTED = 4,  /* hand-driven: has been sent to */
+    ASYNC__IS_OVER = 8,     /* hand-driven: has ended */
+    ASYNC__IN_CHUNK = 16,   /* the stack has grown: `end` is an async__chunk */
+    ASYNC__IS_SLEEPING = 32, /* its node is a timer */
+    ASYNC__MUST_CANCEL = 64  /* to be cancelled when it runs next */
 };
 
 struct async_object {
@@ -843,8 +856,10 @@ ASYNC__COLD void async__passed(async *co, const async_info *info, int line);
 #define async__passed(co, info, line) ((void)0)
 #endif
 
-/* When the stack is full: the memory of the child's frame in a new chunk,
- * which must be started by async__defer(), or NULL with co->error set. */
+/* When the stack is full: the memory of the child's frame in a new chunk, or
+ * NULL with co->error set.  The chunk is closed by the trampoline when the
+ * caller ends, so the caller must return to it (ASYNC__GO_ON) even when the
+ * child ends at once. */
 ASYNC__COLD void *async__grow(async *co, async_frame *caller, size_t size,
                               size_t alignment);
 #ifndef ASYNC_NO_HEAP
@@ -904,18 +919,6 @@ static inline void async__link(async_frame *child, async_frame *caller)
     child->caller = caller;
 }
 
-/* Unwinds the native stack to the driver, which then starts `child`: a
- * descent nests native calls only as far as one chunk of frames reaches. */
-static inline async_status async__defer(async *co, async_frame *child,
-                                        async_function *start,
-                                        async_frame *caller)
-{
-    child->code.start = start;
-    child->caller = caller;
-    co->top = child;
-    return async__status(ASYNC__GO_ON);
-}
-
 /* Leaves a frame with an error, or after a FINALLY that saw a return. */
 static inline async_status async__leave(async *co, async_frame *frame,
                                         int generator)
@@ -969,7 +972,7 @@ static inline int async__continue(async *co, async_status status)
             return status.code;
         frame = co->top;
         if (ASYNC__UNLIKELY(status.code == ASYNC__GO_ON)) {
-            status = frame->code.start(co, frame);
+            status = frame->code.info->resume(co, frame);
             continue;
         }
         if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
@@ -1035,7 +1038,9 @@ async__object(async_function *start, const void *frame, size_t size,
     _Pragma("GCC diagnostic error \"-Wuninitialized\"")
 #endif
 #if defined(__cplusplus)
-#define ASYNC__STRICT ASYNC__PUSH_WARNINGS
+#define ASYNC__STRICT                                                         \
+    ASYNC__PUSH_WARNINGS                                                      \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
 #else
 #define ASYNC__STRICT                                                         \
     ASYNC__PUSH_WARNINGS                                                      \
@@ -1112,7 +1117,7 @@ async__object(async_function *start, const void *frame, size_t size,
         async__generator = sizeof(self->frame.is.kind) > 2,                   \
         async__handler = 0,                                                   \
         async__depth = 0,                                                     \
-        async__arm = 0                                                        \
+        async__in_arm = 0                                                        \
     };                                                                        \
     int async__exit = 0, async__ran = 0;                                      \
     async__state async__target = 0;                                           \
@@ -1233,11 +1238,6 @@ async__object(async_function *start, const void *frame, size_t size,
             async__grown = 1;                                                 \
         }                                                                     \
         ASYNC__BUILD(async__child, name, __VA_ARGS__);                        \
-        if (ASYNC__UNLIKELY(async__grown)) {                                  \
-            async__self->state = ASYNC__AT(0);                                \
-            return async__defer(co, &async__child->frame.is.head, name,       \
-                                async__self);                                 \
-        }                                                                     \
         async__code = name(co, async__child);                                 \
         if (async__code.code != ASYNC__ENDED) {                               \
             async__link(&async__child->frame.is.head, async__self);           \
@@ -1245,6 +1245,11 @@ async__object(async_function *start, const void *frame, size_t size,
             return async__code;                                               \
         }                                                                     \
         co->sp = (char *)async__child;                                        \
+        if (ASYNC__UNLIKELY(async__grown)) {                                  \
+            async__self->state = ASYNC__AT(0);                                \
+            co->top = async__self;                                            \
+            return async__status(ASYNC__GO_ON);                               \
+        }                                                                     \
     }                                                                         \
     ASYNC__FALLTHROUGH;                                                       \
     ASYNC__CASE(ASYNC__AT(0))
@@ -1358,7 +1363,7 @@ extern "C" {
 #define ASYNC__BODY_END                                                       \
             async__exit = 1;                                                  \
         } while (!async__exit && (async__exit = 2, 0));                       \
-        async__ran = !async__arm && async__exit == 1;                         \
+        async__ran = !async__in_arm && async__exit == 1;                         \
         if (ASYNC__UNLIKELY(async__exit != 1))                                \
             co->error = async__exit ? ASYNC__CONTINUING : ASYNC__BREAKING;    \
         async__exit = 0;
@@ -1374,20 +1379,20 @@ extern "C" {
         ASYNC__CASE(ASYNC__AT(1))                                             \
         async__ran = 0;                                                       \
         if (!co->error) {                                                     \
-            ASYNC__SCOPE(async__handler = async__try, async__arm = 0)         \
+            ASYNC__SCOPE(async__handler = async__try, async__in_arm = 0)         \
             ASYNC__BODY
 
 #define ASYNC__EXCEPT(caught)                                                 \
             ASYNC__BODY_END                                                   \
         } else if ((caught) && ((co->error = 0), 1)) {                        \
-            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__arm = 1)     \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__in_arm = 1)     \
             ASYNC__BODY
 
 #define ASYNC__ELSE                                                           \
             ASYNC__BODY_END                                                   \
         }                                                                     \
         if (async__ran) {                                                     \
-            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__arm = 1)     \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__in_arm = 1)     \
             ASYNC__BODY
 
 #define ASYNC__FINALLY                                                        \
@@ -1396,7 +1401,7 @@ extern "C" {
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(async__try + 1)                                           \
         {                                                                     \
-            ASYNC__SCOPE(async__handler = async__outer, async__arm = 1,       \
+            ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,       \
                          async__depth = (int)async__outer_depth + 1,               \
                          async__has_finally = 1)                              \
             ASYNC__ASSERT((int)async__depth <= 2,                             \
@@ -1975,6 +1980,7 @@ async_status async__call(async *co, async_frame *caller, async_object object)
 {
     async_frame *child;
     async_status status;
+    int grown = 0;
     if (object.start == NULL) {
         async__raised(co, ASYNC_EINVAL);
         return async__status(ASYNC__ENDED);
@@ -1984,15 +1990,19 @@ async_status async__call(async *co, async_frame *caller, async_object object)
         child = (async_frame *)async__grow(co, caller, object.size,
                                            object.alignment);
         if (child == NULL) return async__status(ASYNC__ENDED);
-        memcpy(child, object.frame, object.size);
-        return async__defer(co, child, object.start, caller);
+        grown = 1;
     }
     memcpy(child, object.frame, object.size);
     status = object.start(co, child);
-    if (status.code != ASYNC__ENDED)
+    if (status.code != ASYNC__ENDED) {
         async__link(child, caller);
-    else
+    } else {
         co->sp = (char *)child;
+        if (grown) {
+            co->top = caller;
+            status.code = ASYNC__GO_ON;
+        }
+    }
     return status;
 }
 

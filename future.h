@@ -1,0 +1,1684 @@
+/* future.h - futures, and the event loop as an interface
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ * A future is a result that is not there yet; a loop runs what has become
+ * ready, in the order in which it did.  A loop gets its clock, its I/O and its
+ * sleep from a backend of four functions: async/uv/loop.h (libuv),
+ * async/test/virtual.h (time that jumps).
+ *
+ *   TIME               units
+ *   THE LOOP           running, stopping, closing
+ *   CALLBACKS          call_soon, call_later, call_at, call_soon_threadsafe
+ *   EXCEPTION HANDLER  where errors go that nobody takes
+ *   FUTURES            set, cancel, ask, done callbacks
+ *   AWAITING           AWAIT_FUTURE
+ *   OPERATIONS         for those who write awaitables
+ *   BACKENDS           for those who write loops
+ *   PRIVATE
+ *
+ * Threads.  A loop belongs to the thread that runs it; nothing here may be
+ * called from another one but async_loop_call_soon_threadsafe().
+ *
+ * Cancellation.  Nothing here waits, so nothing here can be cancelled, but
+ * for AWAIT_FUTURE.
+ */
+#ifndef CAESURA_FUTURE_H
+#define CAESURA_FUTURE_H
+
+#include "async.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------
+ * TIME
+ *
+ * async_time is a point on the loop's monotonic clock, async_duration a span:
+ * both count nanoseconds.  The macros take integers and fractions, so
+ * ASYNC_SECONDS(0.5) is half a second.
+ * ------------------------------------------------------------------------ */
+#define ASYNC_NS(n) ((async_duration)(n))
+#define ASYNC_US(n) ((async_duration)((n) * 1000LL))
+#define ASYNC_MS(n) ((async_duration)((n) * 1000000LL))
+#define ASYNC_SECONDS(n) ((async_duration)((n) * 1000000000LL))
+#define ASYNC_FOREVER ((async_time)INT64_MAX)
+
+typedef struct async_loop async_loop;
+typedef struct async_future async_future;
+typedef struct async_handle async_handle;
+
+/* ------------------------------------------------------------------------
+ * THE LOOP
+ *
+ * Made by a backend (async_uv_loop_init, async_virtual_loop_init); a loop
+ * that a program does not make itself is made by async_run().
+ *
+ * One iteration: poll the backend, waiting until something is ready or the
+ * next timer is due; then run, in this order, what was ready before, what the
+ * poll found, and the timers that are due.  What they make ready runs in the
+ * next iteration.  A busy loop polls at least every 100 microseconds or so.
+ * ------------------------------------------------------------------------ */
+
+/* The loop that runs in this thread, or NULL.
+ * Counterpart: asyncio.get_running_loop(). */
+async_loop *async_get_running_loop(void);
+
+/* The loop's clock.  Counterpart: loop.time(). */
+async_time async_loop_time(async_loop *loop);
+
+/* Runs until async_loop_stop().
+ * Returns  0; ASYNC_ELOOPRUNNING, ASYNC_EOTHERRUNNING (another loop runs in
+ *          this thread), ASYNC_ELOOPCLOSED; or an error of the backend.
+ * Counterpart: loop.run_forever(). */
+int async_loop_run_forever(async_loop *loop);
+
+/* Ends the run with the current iteration; what that makes ready stays for
+ * the next run.  Before a run: that run has one iteration.
+ * Counterpart: loop.stop(). */
+void async_loop_stop(async_loop *loop);
+
+/* Counterparts: loop.is_running(), loop.is_closed(). */
+int async_loop_is_running(const async_loop *loop);
+int async_loop_is_closed(const async_loop *loop);
+
+/* Closes the loop and gives back its memory.  A task that is still pending is
+ * reported ("Task was destroyed but it is pending!") and ended: its FINALLY
+ * arms run, but can no longer wait.  Release every task handle before.
+ * Returns  0, also when it was closed before; ASYNC_ECLOSERUNNING.
+ * Counterpart: loop.close(). */
+int async_loop_close(async_loop *loop);
+
+/* ------------------------------------------------------------------------
+ * CALLBACKS
+ *
+ * A handle is the caller's: a struct anywhere, zeroed before its first use,
+ * that must stay until it has run or been cancelled.  Scheduling allocates
+ * nothing.  With NULL in its place the loop makes one and frees it; then the
+ * callback cannot be cancelled, and scheduling may fail with ASYNC_ENOMEM.
+ *
+ * A callback returns 0, or an error that goes to the exception handler: it
+ * stops neither the loop nor what comes after it.  It may schedule its own
+ * handle again, and free it.
+ *
+ * Errors, of all that schedule: ASYNC_ELOOPCLOSED; ASYNC_EBUSY when the handle
+ * is scheduled already; ASYNC_ENOMEM.
+ * ------------------------------------------------------------------------ */
+typedef int async_callback(void *argument);
+
+/* Runs it in the next iteration, behind what is ready now.
+ * Counterpart: loop.call_soon(). */
+int async_loop_call_soon(async_loop *loop, async_handle *handle,
+                         async_callback *callback, void *argument);
+
+/* Runs it when `delay` has passed: at the earliest in the next iteration, and
+ * then behind all that was ready.  Equal deadlines run in the order in which
+ * they were scheduled.  Counterpart: loop.call_later(). */
+int async_loop_call_later(async_loop *loop, async_handle *handle,
+                          async_duration delay, async_callback *callback,
+                          void *argument);
+
+/* The same at a point in time, which may be past.
+ * Counterpart: loop.call_at(). */
+int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
+                       async_callback *callback, void *argument);
+
+/* call_soon from any thread; wakes the loop.  The loop must stay open until
+ * the callback has run.  A handle scheduled so must stay until it has run,
+ * even if it is cancelled; for NULL, the loop's allocator is called from that
+ * thread.  From the loop's own thread it is call_soon.
+ * Counterpart: loop.call_soon_threadsafe(). */
+int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
+                                    async_callback *callback, void *argument);
+
+/* Withdraws it: it will not run, and the handle is the caller's again.  One
+ * that has run, or was never scheduled, is only marked.
+ * Counterparts: Handle.cancel(), Handle.cancelled(), TimerHandle.when(). */
+void async_handle_cancel(async_handle *handle);
+int async_handle_cancelled(const async_handle *handle);
+async_time async_handle_when(const async_handle *handle);
+
+/* ------------------------------------------------------------------------
+ * EXCEPTION HANDLER
+ * ------------------------------------------------------------------------ */
+
+/* What happened; pointers are valid during the call, NULL if they do not
+ * apply. */
+typedef struct async_exception_context {
+    const char *message;  /* asyncio's words: "Task exception was never ..." */
+    int error;            /* 0 if there is none */
+    async_future *future; /* the future or task, for its name */
+    async_handle *handle; /* the callback's */
+    const char *name;     /* the coroutine's, if it is about one */
+} async_exception_context;
+
+/* Returns 0, or an error of its own, which is written to stderr. */
+typedef int async_exception_handler(async_loop *loop,
+                                    const async_exception_context *context,
+                                    void *argument);
+
+/* NULL restores the default, which writes a line to stderr and, if one is
+ * known, the await traceback.  (Freestanding: it does nothing.)
+ * Counterparts: loop.set_exception_handler() and so on. */
+void async_loop_set_exception_handler(async_loop *loop,
+                                      async_exception_handler *handler,
+                                      void *argument);
+async_exception_handler *async_loop_get_exception_handler(async_loop *loop);
+int async_loop_default_exception_handler(
+    async_loop *loop, const async_exception_context *context, void *argument);
+void async_loop_call_exception_handler(async_loop *loop,
+                                       const async_exception_context *context);
+
+/* ------------------------------------------------------------------------
+ * FUTURES
+ *
+ * A future is a struct of the caller's, anywhere.  It is pending until it gets
+ * a result or an error or is cancelled, once.  A typed one has its value
+ * beside it:
+ *
+ *     ASYNC_FUTURE(int) answer;
+ *     async_future_init(&answer.future, loop);
+ *     ASYNC_SET_RESULT(&answer, 42);
+ *     AWAIT_FUTURE_INTO(self->n, &answer);
+ *
+ * It must stay until those who await it have resumed; async_future_destroy()
+ * tells them when it cannot.
+ * ------------------------------------------------------------------------ */
+#define ASYNC_FUTURE(T)                                                       \
+    struct {                                                                  \
+        async_future future;                                                  \
+        T value;                                                              \
+    }
+
+/* Makes it pending.  Zeroed memory with a loop is the same.
+ * Counterpart: loop.create_future(). */
+static inline void async_future_init(async_future *future, async_loop *loop);
+
+/* Ends its life.  While it is pending, it fails with ASYNC_EDESTROYED: done
+ * callbacks are called inside this call, tasks that wait run in the next
+ * iteration.  An error that nobody has taken is reported ("Future exception
+ * was never retrieved").  Traps when somebody who awaited it has been woken
+ * but has not run: destroy it an iteration later. */
+void async_future_destroy(async_future *future);
+
+/* Finishes it; whoever waits is made ready, in the order in which they came,
+ * and runs in the next iteration, never inside this call.
+ *
+ * ASYNC_SET_RESULT(typed, value)   checks the value's type
+ * error     a negative error code
+ * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT
+ *           for a task; ASYNC_EINVAL for what is no error, or
+ *           ASYNC_ESTOPITERATION, which cannot be raised by an await
+ * Counterparts: Future.set_result(), Future.set_exception(). */
+int async_future_set_result(async_future *future);
+int async_future_set_exception(async_future *future, int error);
+#define ASYNC_SET_RESULT(typed, v)                                            \
+    (async__can_set(&(typed)->future)                                         \
+         ? ((typed)->value = (v), async_future_set_result(&(typed)->future))  \
+         : async_future_set_result(&(typed)->future))
+
+/* Cancels it.  A task is asked to cancel instead, as by async_task_cancel(),
+ * and an operation to end.
+ * Returns  1, or 0 when it was done already.
+ * Counterpart: Future.cancel(). */
+int async_future_cancel(async_future *future);
+
+/* Counterparts: Future.done(), Future.cancelled(), Future.get_loop(). */
+static inline int async_future_done(const async_future *future);
+static inline int async_future_cancelled(const async_future *future);
+static inline async_loop *async_future_get_loop(const async_future *future);
+
+/* How it ended: 0, its error, ASYNC_ECANCELED, or ASYNC_ENOTREADY while it is
+ * pending.  The error then counts as taken.  The value of a typed one is
+ * ASYNC_FUTURE_VALUE(typed), good only after 0.
+ * Counterparts: Future.result(), Future.exception(), which are one in C. */
+int async_future_result(async_future *future);
+#define ASYNC_FUTURE_VALUE(typed) ((typed)->value)
+
+/* Calls back when it is done, through the ready queue; at once (in the next
+ * iteration) when it is done already.  In the order in which they were added,
+ * among those who await it.
+ *
+ * node      the caller's, zeroed; must stay until it has run or is cancelled
+ * callback  returns 0, or an error for the exception handler
+ * Returns   0; ASYNC_EBUSY when the node is in use
+ * Counterpart: Future.add_done_callback(). */
+typedef int async_future_callback(async_future *future, void *argument);
+typedef struct async_done_callback async_done_callback;
+int async_future_add_done_callback(async_future *future,
+                                   async_done_callback *node,
+                                   async_future_callback *callback,
+                                   void *argument);
+
+/* Withdraws it while the future is pending.  Once that is done it is too
+ * late, as in asyncio: it will run.
+ * Returns  1 when it was withdrawn, 0 when it was not there or it is too late.
+ * Counterpart: Future.remove_done_callback(). */
+int async_future_remove_done_callback(async_future *future,
+                                      async_done_callback *node);
+
+/* Withdraws it in any case: it will not run, and the node is the caller's. */
+void async_done_callback_cancel(async_done_callback *node);
+
+/* ------------------------------------------------------------------------
+ * AWAITING
+ *
+ * AWAIT_FUTURE(future)             an async_future *; one already done does
+ *                                  not suspend
+ * AWAIT_FUTURE_INTO(place, typed)  a pointer to an ASYNC_FUTURE(T)
+ *
+ * From a task.  The future is evaluated once.
+ * Errors   the future's; ASYNC_ENOTASK when a coroutine driven by hand would
+ *          have to wait; ASYNC_EOTHERLOOP; ASYNC_ESELFAWAIT
+ * Cancel   cancels the future, as asyncio does: shield it, or give each
+ *          waiter its own, if others wait too.
+ * Counterpart: await future. */
+#define ASYNC_AWAIT_FUTURE(future) ASYNC__AWAIT_FUTURE(future)
+#define ASYNC_AWAIT_FUTURE_INTO(place, typed)                                 \
+    ASYNC__AWAIT_FUTURE_INTO(place, typed)
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT_FUTURE(future) ASYNC__AWAIT_FUTURE(future)
+#define AWAIT_FUTURE_INTO(place, typed) ASYNC__AWAIT_FUTURE_INTO(place, typed)
+#endif
+
+/* A future in the place of a coroutine object, for what takes either:
+ * async_gather_add, async_wait_for, async_loop_run_until_complete. */
+static inline async_object async_future_object(async_future *future);
+
+/* ------------------------------------------------------------------------
+ * OPERATIONS
+ *
+ * For those who write awaitables.  An operation is a future that stands for
+ * something outside: a request to the system, a thread's work.  It embeds in
+ * the awaitable's frame; the callback from outside finishes it.
+ *
+ * `cancel` is called when the task that waits is cancelled.  It either ends
+ * the operation now (finish the future, or async__cancelled()), or asks for
+ * its end and returns 1: then the task stays suspended until the future is
+ * finished, so the frame outlives what the system still uses.
+ * Returns  1 when the cancellation has been taken up; 0 to let it wait until
+ *          the task runs again by itself. */
+typedef struct async_operation async_operation;
+typedef int async_operation_cancel(async_operation *operation);
+static inline void async_operation_init(async_operation *operation,
+                                        async_loop *loop,
+                                        async_operation_cancel *cancel);
+
+/* The loop of the task that runs `co`; NULL for one driven by hand. */
+static inline async_loop *async_loop_of(const async *co);
+
+/* ------------------------------------------------------------------------
+ * BACKENDS
+ * ------------------------------------------------------------------------ */
+typedef struct async_backend {
+    /* The clock, in nanoseconds; monotonic. */
+    async_time (*now)(async_loop *loop);
+    /* Handles what has happened outside; waits for it until `deadline`, or
+     * not at all for ASYNC_NO_WAIT, or without end for ASYNC_FOREVER.  Must
+     * return when wake() was called.  An error ends the run. */
+    int (*poll)(async_loop *loop, async_time deadline);
+    /* From any thread: makes poll() return. */
+    void (*wake)(async_loop *loop);
+    /* The loop is being closed. */
+    void (*close)(async_loop *loop);
+} async_backend;
+#define ASYNC_NO_WAIT ((async_time)INT64_MIN)
+
+/* Makes a loop; its first member is `struct async_loop`.
+ * allocator  where the loop gets memory; NULL: the default one
+ * flags      ASYNC_POLL_ALWAYS: poll in every iteration, busy or not */
+void async_loop_init(async_loop *loop, const async_backend *backend,
+                     const async_allocator *allocator, unsigned flags);
+enum { ASYNC_POLL_ALWAYS = 1 };
+
+/* ========================================================================
+ * PRIVATE
+ *
+ * The ready queue is a list of nodes through link.next.  A coroutine's node
+ * has no valid link.prev there: it never leaves the queue but by running.  A
+ * callback's node has, and can be taken out.  It stays O(1): whoever stands
+ * before it in the queue runs before it, and then it is the head, which the
+ * loop knows.
+ *
+ * A coroutine has one node, and waits for one thing at a time: its node is in
+ * the ready queue, or among a future's waiters, or it is a timer.  Finishing a
+ * future moves the whole list of waiters to the ready queue at once.
+ *
+ * Timers are in a hierarchical wheel (digits of ASYNC__WHEEL_BITS bits, the
+ * lowest counting ASYNC__WHEEL_SHIFT bits of nanoseconds).  Arming and
+ * cancelling are O(1) and touch two neighbours; a timer moves down at most
+ * once a level.  The slot that is due next is sorted by deadline, stably, so
+ * the order is exact to the nanosecond, and equal deadlines run as armed.
+ * ======================================================================== */
+
+typedef struct async__timer {
+    async_node node;
+    async_time deadline;
+} async__timer;
+
+struct async_handle {
+    async__timer timer;
+    async_loop *loop;
+    async_callback *callback;
+    void *argument;
+    unsigned char place; /* ASYNC__IN_* */
+    unsigned char cancelled, owned;
+};
+enum { ASYNC__NOWHERE, ASYNC__IN_READY, ASYNC__IN_TIMERS, ASYNC__IN_REMOTE,
+       ASYNC__IN_WAITERS };
+
+struct async_done_callback {
+    async_node node;
+    async_future *future;
+    async_future_callback *callback;
+    void *argument;
+    unsigned char place;
+};
+
+struct async_future {
+    async_link waiters; /* circular; or zero, when there never was one */
+    async_loop *loop;
+    int16_t error;
+    unsigned char state; /* ASYNC__PENDING .. */
+    unsigned char kind;  /* ASYNC__PLAIN .., and ASYNC__RETRIEVED */
+    uint32_t shares;     /* who holds it: handles, the loop, those awaiting */
+};
+enum { ASYNC__PENDING, ASYNC__FINISHED, ASYNC__CANCELLED };
+enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
+       ASYNC__KIND_MASK = 3, ASYNC__RETRIEVED = 4, ASYNC__MARKED = 8 };
+
+struct async_operation {
+    async_future future;
+    async_operation_cancel *cancel;
+    const async *from; /* where its error was raised, for the traceback */
+};
+
+/* What future.h must ask of task.h. */
+typedef struct async__task_hooks {
+    void (*ended)(async *co);
+    int (*cancel)(async_future *future);
+    void (*unshared)(async_future *future); /* nobody holds it any more */
+    void (*close)(async_loop *loop, int again);
+    const char *(*name)(const async_future *future, char *buffer, size_t size);
+    const async *(*coroutine)(const async_future *future);
+} async__task_hooks;
+
+enum {
+    ASYNC__WHEEL_SHIFT = 18,
+    ASYNC__WHEEL_BITS = 7,
+    ASYNC__WHEEL_SLOTS = 1 << ASYNC__WHEEL_BITS,
+    ASYNC__WHEEL_LEVELS = 7
+};
+typedef struct async__wheel {
+    uint64_t current; /* the slot that is due next */
+    async_link near;  /* the timers of that slot and before, sorted */
+    int unsorted;     /* but not yet */
+    uint64_t used[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS / 64];
+    async_link slots[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS];
+} async__wheel;
+
+enum { ASYNC__POOL_STEP = 16, ASYNC__POOL_CLASSES = 32,
+       ASYNC__POOL_LIMIT = ASYNC__POOL_STEP * ASYNC__POOL_CLASSES };
+typedef struct async__pool {
+    struct {
+        void *free; /* a list through the first word */
+        char *fresh, *fresh_end;
+        size_t slab; /* the size of the next one */
+    } classes[ASYNC__POOL_CLASSES];
+    void *slabs;
+} async__pool;
+
+struct async_loop {
+    async_link ready;     /* .next is the first */
+    async_link *tail;     /* of the ready queue, or &ready */
+    async_link *batch;    /* what is left of this iteration */
+    async *current;       /* the task's coroutine that runs, or NULL */
+    long budget;          /* how many may run before the next poll */
+    unsigned char reload; /* the head of the batch was taken out */
+    unsigned char running, stopping, closed, always;
+    async_link due;       /* timers of this iteration */
+    async_time now;       /* as last read */
+    async_time polled;    /* when it last polled */
+    long interval;        /* the budget after a poll */
+    void (*kick)(async_loop *loop); /* tells a host loop that there is work */
+    const async_backend *backend;
+    const async_allocator *allocator;
+    async_allocator pooled;
+    const async__task_hooks *hooks;
+    async_link tasks;     /* all pending, in the order of their creation */
+    uint32_t tasks_made, tasks_held;
+    struct async__departure *departure; /* of async_run */
+    async_exception_handler *handler;
+    void *handler_argument;
+    async_node *remote;   /* from other threads, newest first; atomic */
+    async__pool pool;
+    async__wheel wheel;
+};
+
+/* --- lists ---------------------------------------------------------------- */
+
+static inline void async__list_init(async_link *list)
+{
+    list->next = list->prev = list;
+}
+static inline int async__list_empty(const async_link *list)
+{
+    return list->next == list || list->next == NULL;
+}
+static inline void async__list_append(async_link *list, async_link *link)
+{
+    if (list->next == NULL) async__list_init(list);
+    link->next = list;
+    link->prev = list->prev;
+    list->prev->next = link;
+    list->prev = link;
+}
+static inline void async__unlink(async_link *link)
+{
+    link->next->prev = link->prev;
+    link->prev->next = link->next;
+    link->prev = NULL;
+}
+
+/* --- the ready queue ------------------------------------------------------- */
+
+/* For a coroutine; `prev` is left as it is. */
+static inline void async__ready(async_loop *loop, async_node *node)
+{
+    node->link.next = NULL;
+    loop->tail->next = &node->link;
+    loop->tail = &node->link;
+}
+/* For what may be taken out again by async__unready(). */
+static inline void async__ready_callback(async_loop *loop, async_node *node)
+{
+    node->link.prev = loop->tail;
+    async__ready(loop, node);
+}
+
+/* Tells a host loop, between its turns, that something has become ready. */
+static inline void async__kick(async_loop *loop)
+{
+    if (ASYNC__UNLIKELY(loop->kick != NULL)) loop->kick(loop);
+}
+
+/* Makes the waiters of a finished future ready. */
+static inline void async__wake(async_future *future)
+{
+    if (!async__list_empty(&future->waiters)) {
+        async_loop *loop = future->loop;
+        async_link *first = future->waiters.next, *last = future->waiters.prev;
+        first->prev = loop->tail;
+        loop->tail->next = first;
+        last->next = NULL;
+        loop->tail = last;
+        future->waiters.next = future->waiters.prev = NULL;
+        async__kick(loop);
+    }
+}
+static inline void async__finish(async_future *future, int state, int error)
+{
+    future->state = (unsigned char)state;
+    future->error = (int16_t)error;
+    async__wake(future);
+}
+
+/* --- inline parts of the interface ------------------------------------------ */
+
+static inline int async_future_done(const async_future *future)
+{
+    return future->state != ASYNC__PENDING;
+}
+static inline int async_future_cancelled(const async_future *future)
+{
+    return future->state == ASYNC__CANCELLED;
+}
+static inline async_loop *async_future_get_loop(const async_future *future)
+{
+    return future->loop;
+}
+static inline int async__can_set(const async_future *future)
+{
+    return future->state == ASYNC__PENDING &&
+           (future->kind & ASYNC__KIND_MASK) != ASYNC__TASK;
+}
+static inline void async_future_init(async_future *future, async_loop *loop)
+{
+    future->waiters.next = future->waiters.prev = NULL;
+    future->loop = loop;
+    future->error = 0;
+    future->state = ASYNC__PENDING;
+    future->kind = ASYNC__PLAIN;
+    future->shares = 0;
+}
+static inline void async_operation_init(async_operation *operation,
+                                        async_loop *loop,
+                                        async_operation_cancel *cancel)
+{
+    async_future_init(&operation->future, loop);
+    operation->future.kind = ASYNC__OPERATION;
+    operation->cancel = cancel;
+    operation->from = NULL;
+}
+/* Ends an operation as cancelled; for its cancel function. */
+static inline int async__cancelled(async_operation *operation)
+{
+    async__finish(&operation->future, ASYNC__CANCELLED, ASYNC_ECANCELED);
+    return 1;
+}
+static inline async_loop *async_loop_of(const async *co)
+{
+    /* A task begins with its future. */
+    return co->flags & ASYNC__IS_TASK ? ((async_future *)co->owner)->loop
+                                      : NULL;
+}
+static inline ASYNC__MUST_USE async_object
+async_future_object(async_future *future)
+{
+    async_object object;
+    memset(&object, 0, sizeof object);
+    object.future = future;
+    return object;
+}
+
+/* --- memory ------------------------------------------------------------------ */
+
+/* The sanitizers see more when each block is its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ASYNC_NO_POOL
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define ASYNC_NO_POOL
+#endif
+#endif
+
+void *async__allocate_fresh(async_loop *loop, size_t size);
+void async__release_large(async_loop *loop, void *memory, size_t size);
+
+static inline void *async__allocate(async_loop *loop, size_t size)
+{
+#ifndef ASYNC_NO_POOL
+    if (ASYNC__LIKELY(size <= ASYNC__POOL_LIMIT)) {
+        void **block =
+            (void **)loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free;
+        if (ASYNC__LIKELY(block != NULL)) {
+            loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free = *block;
+            return block;
+        }
+    }
+#endif
+    return async__allocate_fresh(loop, size);
+}
+static inline void async__release(async_loop *loop, void *memory, size_t size)
+{
+#ifndef ASYNC_NO_POOL
+    if (ASYNC__LIKELY(size <= ASYNC__POOL_LIMIT)) {
+        *(void **)memory =
+            loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free;
+        loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free = memory;
+        return;
+    }
+#endif
+    async__release_large(loop, memory, size);
+}
+
+/* --- coroutines on a loop ----------------------------------------------------- */
+
+void async__step(async_node *node);
+void async__step_cancelled(async_node *node);
+int async__cancel_wait(async *co);
+void async__throw_soon(async *co, int error);
+void async__sleep(async *co, async_duration delay);
+void async__arm(async_loop *loop, async__timer *timer, async_time deadline);
+void async__unready(async_loop *loop, async_node *node);
+ASYNC__COLD void async__await_misused(async *co, int error);
+ASYNC__COLD void async__take_error(async *co, async_future *future);
+
+/* The clock, read anew. */
+static inline async_time async__now(async_loop *loop)
+{
+    return loop->now = loop->backend->now(loop);
+}
+static inline async_time async__after(async_loop *loop, async_duration delay)
+{
+    async_time now = async__now(loop);
+    if (delay > 0 && now > ASYNC_FOREVER - delay) return ASYNC_FOREVER;
+    return now + delay;
+}
+
+/* Begins to wait.  Returns 1 when the coroutine must suspend, else co->error
+ * or the result is there.  co->wait.future is the future either way, until
+ * async__drop(); NULL after misuse. */
+static inline int async__await(async *co, async_future *future)
+{
+    co->wait.future = future;
+    future->shares++;
+    if (future->state != ASYNC__PENDING) return 0;
+    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK))) {
+        async__await_misused(co, ASYNC_ENOTASK);
+        return 0;
+    }
+    if (ASYNC__UNLIKELY(co->owner == (void *)future)) {
+        async__await_misused(co, ASYNC_ESELFAWAIT);
+        return 0;
+    }
+    if (ASYNC__UNLIKELY(((async_future *)co->owner)->loop != future->loop)) {
+        async__await_misused(co, ASYNC_EOTHERLOOP);
+        return 0;
+    }
+    async__list_append(&future->waiters, &co->node.link);
+    return 1;
+}
+
+/* Behind the await: the future's error becomes the coroutine's, unless
+ * something else was thrown in.  Returns whether there is a result. */
+static inline int async__awaited(async *co)
+{
+    async_future *future = (async_future *)co->wait.future;
+    if (ASYNC__UNLIKELY(co->error != 0)) return 0;
+    if (ASYNC__LIKELY(future->error == 0)) return 1;
+    async__take_error(co, future);
+    return 0;
+}
+static inline void async__unshare(async_future *future)
+{
+    if (--future->shares == 0 &&
+        (future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+        future->loop->hooks->unshared(future);
+}
+static inline void async__drop(async *co)
+{
+    async_future *future = (async_future *)co->wait.future;
+    co->wait.future = NULL;
+    if (future != NULL) async__unshare(future);
+}
+
+#define ASYNC__WAIT_FOR(future)                                               \
+    ASYNC__ONE_A_LINE                                                         \
+    if (async__await(co, (future))) {                                         \
+        ASYNC__PARK(ASYNC__WAITING);                                          \
+    }
+#define ASYNC__AWAIT_FUTURE(future)                                           \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(future)                                               \
+        (void)async__awaited(co);                                             \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__AWAIT_FUTURE_INTO(place, typed)                                \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(&(typed)->future)                                     \
+        if (async__awaited(co))                                               \
+            (place) = ((__typeof__(typed))co->wait.future)->value;            \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CAESURA_FUTURE_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_FUTURE_IMPLEMENTED)
+#define CAESURA_FUTURE_IMPLEMENTED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The loop that runs in this thread. */
+#if ASYNC_HOSTED
+static __thread async_loop *async__running;
+#else
+static async_loop *async__running;
+#endif
+
+/* --- memory ------------------------------------------------------------------ */
+
+typedef struct async__slab {
+    struct async__slab *next;
+    size_t size;
+} async__slab;
+
+enum { ASYNC__FIRST_SLAB = 1024, ASYNC__LARGEST_SLAB = 65536 };
+
+#ifndef ASYNC_NO_POOL
+/* Takes a block of `size` from the class's slab, or a new slab. */
+static void *async__carve(async_loop *loop, size_t size)
+{
+    size_t which = (size - 1) / ASYNC__POOL_STEP;
+    size_t block = (which + 1) * ASYNC__POOL_STEP;
+    char *memory = loop->pool.classes[which].fresh;
+    if (memory == NULL ||
+        (size_t)(loop->pool.classes[which].fresh_end - memory) < block) {
+        size_t header = async__round(sizeof(async__slab), ASYNC__POOL_STEP);
+        size_t bytes = loop->pool.classes[which].slab;
+        async__slab *slab;
+        if (bytes < ASYNC__FIRST_SLAB) bytes = ASYNC__FIRST_SLAB;
+        slab = (async__slab *)loop->allocator->allocate(
+            loop->allocator->context, bytes);
+        if (slab == NULL) return NULL;
+        slab->next = (async__slab *)loop->pool.slabs;
+        slab->size = bytes;
+        loop->pool.slabs = slab;
+        loop->pool.classes[which].slab =
+            bytes < ASYNC__LARGEST_SLAB ? bytes * 2 : bytes;
+        memory = (char *)slab + header;
+        loop->pool.classes[which].fresh_end = (char *)slab + bytes;
+    }
+    loop->pool.classes[which].fresh = memory + block;
+    return memory;
+}
+#endif
+
+void *async__allocate_fresh(async_loop *loop, size_t size)
+{
+    if (loop->allocator == NULL) return NULL;
+#ifndef ASYNC_NO_POOL
+    if (size <= ASYNC__POOL_LIMIT) return async__carve(loop, size);
+#endif
+    return loop->allocator->allocate(loop->allocator->context, size);
+}
+
+void async__release_large(async_loop *loop, void *memory, size_t size)
+{
+    loop->allocator->release(loop->allocator->context, memory, size);
+}
+
+static void async__pool_close(async_loop *loop)
+{
+    async__slab *slab = (async__slab *)loop->pool.slabs;
+    while (slab != NULL) {
+        async__slab *next = slab->next;
+        loop->allocator->release(loop->allocator->context, slab, slab->size);
+        slab = next;
+    }
+    memset(&loop->pool, 0, sizeof loop->pool);
+}
+
+/* The pool as an allocator, for what grows. */
+static void *async__pooled_allocate(void *context, size_t size)
+{
+    return async__allocate((async_loop *)context, size);
+}
+static void async__pooled_release(void *context, void *memory, size_t size)
+{
+    async__release((async_loop *)context, memory, size);
+}
+
+static const async_allocator *async__pool_of_task(const async *co)
+{
+    if (!(co->flags & ASYNC__IS_HEAP)) return NULL;
+    return &async_loop_of(co)->pooled;
+}
+
+/* --- timers ------------------------------------------------------------------- */
+
+static async__timer *async__timer_of(async_link *link)
+{
+    return (async__timer *)(void *)link;
+}
+
+static uint64_t async__slot_of(async_time deadline)
+{
+    return deadline <= 0 ? 0 : (uint64_t)deadline >> ASYNC__WHEEL_SHIFT;
+}
+
+static void async__wheel_place(async__wheel *wheel, async__timer *timer)
+{
+    uint64_t slot = async__slot_of(timer->deadline);
+    if (slot <= wheel->current) {
+        /* Near the end of the sorted list, or else anywhere, to be sorted
+         * when it is looked at. */
+        async_link *after = wheel->near.prev;
+        int steps = 8;
+        if (!wheel->unsorted) {
+            while (after != &wheel->near &&
+                   async__timer_of(after)->deadline > timer->deadline &&
+                   steps-- > 0)
+                after = after->prev;
+            if (after != &wheel->near &&
+                async__timer_of(after)->deadline > timer->deadline) {
+                wheel->unsorted = 1;
+                after = wheel->near.prev;
+            }
+        }
+        async__list_append(after->next, &timer->node.link);
+    } else {
+        /* At the highest digit in which it differs from the present. */
+        uint64_t differ = slot ^ wheel->current;
+        int level = (63 - __builtin_clzll(differ)) / ASYNC__WHEEL_BITS;
+        unsigned digit =
+            (unsigned)(slot >> (level * ASYNC__WHEEL_BITS)) &
+            (ASYNC__WHEEL_SLOTS - 1);
+        async_link *list = &wheel->slots[level][digit];
+        uint64_t bit = (uint64_t)1 << (digit % 64);
+        if (!(wheel->used[level][digit / 64] & bit)) {
+            wheel->used[level][digit / 64] |= bit;
+            async__list_init(list);
+        }
+        async__list_append(list, &timer->node.link);
+    }
+}
+
+void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
+{
+    timer->deadline = deadline;
+    async__wheel_place(&loop->wheel, timer);
+    /* One that is due already must be seen in the next iteration. */
+    if (deadline <= loop->now) loop->budget = 0;
+    async__kick(loop);
+}
+
+/* The first slot in use: its level, digit and number.  Cancelling leaves a
+ * slot's bit behind, which goes here. */
+static int async__wheel_first(async__wheel *wheel, unsigned *digit,
+                              uint64_t *slot)
+{
+    int level, word;
+    for (level = 0; level < ASYNC__WHEEL_LEVELS; level++)
+        for (word = 0; word < ASYNC__WHEEL_SLOTS / 64; word++)
+            while (wheel->used[level][word] != 0) {
+                int bit = __builtin_ctzll(wheel->used[level][word]);
+                int shift = level * ASYNC__WHEEL_BITS;
+                *digit = (unsigned)(word * 64 + bit);
+                if (async__list_empty(&wheel->slots[level][*digit])) {
+                    wheel->used[level][word] &= ~((uint64_t)1 << bit);
+                    continue;
+                }
+                *slot = wheel->current >> (shift + ASYNC__WHEEL_BITS)
+                                              << (shift + ASYNC__WHEEL_BITS);
+                *slot |= (uint64_t)*digit << shift;
+                return level;
+            }
+    return -1;
+}
+
+/* Merges two sorted lists (NULL-terminated, through next), stably. */
+static async_link *async__merge(async_link *a, async_link *b)
+{
+    async_link head, *tail = &head;
+    while (a != NULL && b != NULL)
+        if (async__timer_of(b)->deadline < async__timer_of(a)->deadline) {
+            tail = tail->next = b;
+            b = b->next;
+        } else {
+            tail = tail->next = a;
+            a = a->next;
+        }
+    tail->next = a != NULL ? a : b;
+    return head.next;
+}
+
+/* Sorts a circular list by deadline, stably, in O(n log n) and in place:
+ * runs of 1, 2, 4 ... entries are merged like the digits of a counter. */
+static void async__sort(async_link *list)
+{
+    async_link *runs[64], *link, *sorted = NULL;
+    int top = 0, i;
+    list->prev->next = NULL;
+    for (link = list->next; link != NULL;) {
+        async_link *run = link;
+        link = link->next;
+        run->next = NULL;
+        for (i = 0; i < top && runs[i] != NULL; i++) {
+            run = async__merge(runs[i], run);
+            runs[i] = NULL;
+        }
+        if (i == top) top++;
+        runs[i] = run;
+    }
+    for (i = 0; i < top; i++)
+        if (runs[i] != NULL) sorted = async__merge(runs[i], sorted);
+    list->next = sorted;
+    list->prev = list;
+    for (link = list; link->next != NULL; link = link->next)
+        link->next->prev = link;
+    link->next = list;
+    list->prev = link;
+}
+
+static void async__sort_near(async__wheel *wheel)
+{
+    if (wheel->unsorted) {
+        if (!async__list_empty(&wheel->near)) async__sort(&wheel->near);
+        wheel->unsorted = 0;
+    }
+}
+
+/* Moves what is due to loop->due, in order. */
+static void async__expire(async_loop *loop)
+{
+    async__wheel *wheel = &loop->wheel;
+    uint64_t present = async__slot_of(loop->now);
+    for (;;) {
+        async_link *link, *first;
+        unsigned digit;
+        uint64_t slot;
+        int level;
+        async__sort_near(wheel);
+        first = link = wheel->near.next;
+        while (link != &wheel->near &&
+               async__timer_of(link)->deadline <= loop->now)
+            link = link->next;
+        if (link != first) {
+            async_link *last = link->prev;
+            wheel->near.next = link;
+            link->prev = &wheel->near;
+            first->prev = loop->due.prev;
+            loop->due.prev->next = first;
+            last->next = &loop->due;
+            loop->due.prev = last;
+        }
+        if (link != &wheel->near) return;
+        level = async__wheel_first(wheel, &digit, &slot);
+        if (level < 0 || slot > present) break;
+        wheel->current = slot;
+        wheel->used[level][digit / 64] &= ~((uint64_t)1 << (digit % 64));
+        link = wheel->slots[level][digit].next;
+        while (link != &wheel->slots[level][digit]) {
+            async_link *next = link->next;
+            if (level == 0) {
+                async__list_append(&wheel->near, link);
+                wheel->unsorted = 1;
+            } else {
+                async__wheel_place(wheel, async__timer_of(link));
+            }
+            link = next;
+        }
+    }
+    if (present > wheel->current) wheel->current = present;
+}
+
+/* When the loop must look at its timers again: never too late. */
+static async_time async__next_deadline(async_loop *loop)
+{
+    async__wheel *wheel = &loop->wheel;
+    unsigned digit;
+    uint64_t slot;
+    async__sort_near(wheel);
+    if (!async__list_empty(&wheel->near))
+        return async__timer_of(wheel->near.next)->deadline;
+    if (async__wheel_first(wheel, &digit, &slot) < 0) return ASYNC_FOREVER;
+    return (async_time)(slot << ASYNC__WHEEL_SHIFT);
+}
+
+/* --- the ready queue ----------------------------------------------------------- */
+
+void async__unready(async_loop *loop, async_node *node)
+{
+    async_link *link = &node->link;
+    if (loop->batch == link) {
+        loop->batch = link->next;
+        loop->reload = 1;
+    } else {
+        link->prev->next = link->next;
+        if (loop->tail == link) loop->tail = link->prev;
+    }
+    if (link->next != NULL) link->next->prev = link->prev;
+    link->prev = NULL;
+}
+
+/* --- coroutines on a loop --------------------------------------------------------- */
+
+/* What the loop does when a coroutine has given back control otherwise than
+ * by a pause. */
+static inline void async__settle(async *co, int code)
+{
+    if (ASYNC__LIKELY(code == ASYNC__WAITING)) {
+        if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL) &&
+            async__cancel_wait(co)) {
+            co->flags &= ~ASYNC__MUST_CANCEL;
+            co->node.run = async__step;
+        }
+    } else {
+        async_loop_of(co)->hooks->ended(co);
+    }
+}
+
+void async__step(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    async_loop *loop = async_loop_of(co);
+    int code;
+    loop->current = co;
+    code = async__resume(co);
+    if (code == ASYNC__PAUSED)
+        async__ready(loop, node);
+    else
+        async__settle(co, code);
+}
+
+/* For one that was to be cancelled while it ran or stood in the queue. */
+void async__step_cancelled(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    node->run = async__step;
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        co->flags &= ~ASYNC__MUST_CANCEL;
+        async__raised(co, ASYNC_ECANCELED);
+    }
+    async__step(node);
+}
+
+/* Resumes a suspended coroutine, whose node is nowhere, with an error. */
+void async__throw_soon(async *co, int error)
+{
+    async_loop *loop = async_loop_of(co);
+    async__raised(co, error);
+    async__ready(loop, &co->node);
+    async__kick(loop);
+}
+
+/* Cancels what a suspended coroutine waits for.  Returns 0 when there is no
+ * such thing, or it is over already. */
+int async__cancel_wait(async *co)
+{
+    if (co->flags & ASYNC__IS_SLEEPING) {
+        co->flags &= ~ASYNC__IS_SLEEPING;
+        co->wait.future = NULL;
+        co->node.run = async__step;
+        async__unlink(&co->node.link);
+        async__throw_soon(co, ASYNC_ECANCELED);
+        return 1;
+    }
+    if (co->wait.future == NULL) return 0;
+    return async_future_cancel((async_future *)co->wait.future);
+}
+
+/* As in asyncio, a sleeper's timer wakes it, and it runs an iteration later. */
+static void async__sleep_over(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    co->flags &= ~ASYNC__IS_SLEEPING;
+    co->wait.future = NULL;
+    node->run = async__step;
+    async__ready(async_loop_of(co), node);
+}
+
+void async__sleep(async *co, async_duration delay)
+{
+    async_loop *loop = async_loop_of(co);
+    co->flags |= ASYNC__IS_SLEEPING;
+    co->node.run = async__sleep_over;
+    async__arm(loop, (async__timer *)(void *)&co->node,
+               async__after(loop, delay));
+}
+
+void async__await_misused(async *co, int error)
+{
+    async_future *future = (async_future *)co->wait.future;
+    future->shares--;
+    co->wait.future = NULL;
+    async__raised(co, error);
+}
+
+void async__take_error(async *co, async_future *future)
+{
+    const async *from = NULL;
+    future->kind |= ASYNC__RETRIEVED;
+    if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+        from = future->loop->hooks->coroutine(future);
+    else if ((future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION)
+        from = ((async_operation *)(void *)future)->from;
+    async__raised_from(co, future->error, from);
+    (void)from;
+}
+
+/* --- running ------------------------------------------------------------------------ */
+
+async_loop *async_get_running_loop(void)
+{
+    return async__running;
+}
+
+async_time async_loop_time(async_loop *loop)
+{
+    return async__now(loop);
+}
+
+/* Takes over what other threads have scheduled, oldest first. */
+static void async__take_remote(async_loop *loop)
+{
+    async_link *link, *oldest = NULL;
+    if (__atomic_load_n(&loop->remote, __ATOMIC_RELAXED) == NULL) return;
+    link = (async_link *)(void *)__atomic_exchange_n(&loop->remote, NULL,
+                                                     __ATOMIC_ACQUIRE);
+    while (link != NULL) {
+        async_link *next = link->next;
+        link->next = oldest;
+        oldest = link;
+        link = next;
+    }
+    while (oldest != NULL) {
+        async_link *next = oldest->next;
+        async_handle *handle = (async_handle *)(void *)oldest;
+        handle->place = ASYNC__IN_READY;
+        async__ready_callback(loop, &handle->timer.node);
+        oldest = next;
+    }
+}
+
+enum {
+    ASYNC__SHORT_INTERVAL = 16,
+    ASYNC__LONG_INTERVAL = 8192,
+    ASYNC__OFTEN = 50000, /* nanoseconds between the polls of a busy loop */
+    ASYNC__SELDOM = 200000
+};
+
+/* Until when the backend may wait. */
+static async_time async__poll_deadline(async_loop *loop)
+{
+    if (loop->ready.next != NULL || loop->stopping) return ASYNC_NO_WAIT;
+    return async__next_deadline(loop);
+}
+
+/* Looks at the clock, the timers and the other threads. */
+static void async__after_poll(async_loop *loop, int waited)
+{
+    async_duration passed = async__now(loop) - loop->polled;
+    loop->polled = loop->now;
+    if (loop->always) {
+        loop->interval = 0;
+    } else if (!waited) {
+        if (passed < ASYNC__OFTEN && loop->interval < ASYNC__LONG_INTERVAL)
+            loop->interval *= 2;
+        if (passed > ASYNC__SELDOM && loop->interval > ASYNC__SHORT_INTERVAL)
+            loop->interval /= 2;
+    }
+    loop->budget = loop->interval;
+    async__take_remote(loop);
+    async__expire(loop);
+}
+
+/* Runs what is ready, and then the timers that are due. */
+static void async__run_ready(async_loop *loop)
+{
+    async_link *link = loop->ready.next, *next;
+    long ran = 0;
+    loop->ready.next = NULL;
+    loop->tail = &loop->ready;
+    for (; link != NULL; link = next) {
+        async_node *node = (async_node *)(void *)link;
+        loop->batch = next = link->next;
+        ran++;
+        if (ASYNC__LIKELY(node->run == async__step)) {
+            async *co = (async *)(void *)node;
+            int code;
+            loop->current = co;
+            do code = async__resume(co);
+            /* Alone in the world, a task that only pauses is the whole of the
+             * next iteration. */
+            while (next == NULL && code == ASYNC__PAUSED &&
+                   loop->tail == &loop->ready && node->run == async__step &&
+                   async__list_empty(&loop->due) && --loop->budget > 0);
+            if (ASYNC__LIKELY(code == ASYNC__PAUSED))
+                async__ready(loop, node);
+            else
+                async__settle(co, code);
+        } else {
+            loop->current = NULL;
+            node->run(node);
+        }
+        if (ASYNC__UNLIKELY(loop->reload)) {
+            loop->reload = 0;
+            next = loop->batch;
+        }
+    }
+    loop->current = NULL;
+    while (loop->due.next != &loop->due) {
+        async_node *node = (async_node *)(void *)loop->due.next;
+        async__unlink(&node->link);
+        node->run(node);
+        ran++;
+    }
+    loop->budget -= ran;
+}
+
+static int async__iterate(async_loop *loop)
+{
+    if (loop->budget <= 0 || loop->ready.next == NULL) {
+        async_time deadline = async__poll_deadline(loop);
+        int error = loop->backend->poll(loop, deadline);
+        if (error) return error;
+        async__after_poll(loop, deadline != ASYNC_NO_WAIT);
+    }
+    async__run_ready(loop);
+    return 0;
+}
+
+int async_loop_run_forever(async_loop *loop)
+{
+    int error = 0;
+    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    if (loop->running) return ASYNC_ELOOPRUNNING;
+    if (async__running != NULL) return ASYNC_EOTHERRUNNING;
+    loop->running = 1;
+    async__running = loop;
+    if (loop->stopping) loop->budget = 0;
+    do error = async__iterate(loop);
+    while (!error && !loop->stopping);
+    loop->stopping = 0;
+    loop->running = 0;
+    async__running = NULL;
+    return error;
+}
+
+void async_loop_stop(async_loop *loop)
+{
+    loop->stopping = 1;
+    loop->budget = 0;
+}
+
+int async_loop_is_running(const async_loop *loop)
+{
+    return loop->running;
+}
+
+int async_loop_is_closed(const async_loop *loop)
+{
+    return loop->closed;
+}
+
+void async_loop_init(async_loop *loop, const async_backend *backend,
+                     const async_allocator *allocator, unsigned flags)
+{
+    memset(loop, 0, sizeof *loop);
+    loop->tail = &loop->ready;
+    loop->backend = backend;
+#ifndef ASYNC_NO_HEAP
+    if (allocator == NULL) allocator = &async_default_allocator;
+#endif
+    loop->allocator = allocator;
+    loop->pooled.allocate = async__pooled_allocate;
+    loop->pooled.release = async__pooled_release;
+    loop->pooled.context = loop;
+    loop->interval = ASYNC__SHORT_INTERVAL;
+    loop->always = (flags & ASYNC_POLL_ALWAYS) != 0;
+    async__list_init(&loop->due);
+    async__list_init(&loop->tasks);
+    async__list_init(&loop->wheel.near);
+    __atomic_store_n(&async__task_allocator, &async__pool_of_task,
+                     __ATOMIC_RELAXED);
+}
+
+int async_loop_close(async_loop *loop)
+{
+    if (loop->running) return ASYNC_ECLOSERUNNING;
+    if (loop->closed) return 0;
+    if (loop->hooks != NULL) loop->hooks->close(loop, 0);
+    /* What the backend still had to finish may wake tasks once more. */
+    loop->backend->close(loop);
+    if (loop->hooks != NULL) loop->hooks->close(loop, 1);
+    loop->closed = 1;
+    async__pool_close(loop);
+    return 0;
+}
+
+/* --- callbacks ------------------------------------------------------------------------ */
+
+static void async__report(async_loop *loop, const char *message, int error,
+                          async_future *future, async_handle *handle)
+{
+    async_exception_context context;
+    memset(&context, 0, sizeof context);
+    context.message = message;
+    context.error = error;
+    context.future = future;
+    context.handle = handle;
+    async_loop_call_exception_handler(loop, &context);
+}
+
+/* Who frees a handle when it has run. */
+enum { ASYNC__CALLERS, ASYNC__POOLED, ASYNC__ALLOCATED };
+
+static void async__run_handle(async_node *node)
+{
+    async_handle *handle = (async_handle *)(void *)node;
+    async_loop *loop = handle->loop;
+    async_callback *callback = handle->callback;
+    void *argument = handle->argument;
+    int error, cancelled = handle->cancelled;
+    handle->place = ASYNC__NOWHERE;
+    if (handle->owned == ASYNC__POOLED)
+        async__release(loop, handle, sizeof *handle);
+    else if (handle->owned == ASYNC__ALLOCATED)
+        loop->allocator->release(loop->allocator->context, handle,
+                                 sizeof *handle);
+    if (cancelled) return;
+    error = callback(argument);
+    if (error < 0)
+        async__report(loop, "Exception in callback", error, NULL,
+                      NULL);
+}
+
+static void async__fill(async_handle *handle, async_loop *loop,
+                        async_callback *callback, void *argument, int owned)
+{
+    handle->timer.node.run = async__run_handle;
+    handle->timer.deadline = 0;
+    handle->loop = loop;
+    handle->callback = callback;
+    handle->argument = argument;
+    handle->cancelled = 0;
+    handle->owned = (unsigned char)owned;
+}
+
+/* Fills in a handle, or a new one; NULL with *error when that cannot be. */
+static async_handle *async__prepare(async_loop *loop, async_handle *handle,
+                                    async_callback *callback, void *argument,
+                                    int *error)
+{
+    int owned = ASYNC__CALLERS;
+    *error = ASYNC_ELOOPCLOSED;
+    if (loop->closed) return NULL;
+    if (handle == NULL) {
+        *error = ASYNC_ENOMEM;
+        handle = (async_handle *)async__allocate(loop, sizeof *handle);
+        if (handle == NULL) return NULL;
+        handle->place = ASYNC__NOWHERE;
+        owned = ASYNC__POOLED;
+    }
+    *error = ASYNC_EBUSY;
+    if (handle->place != ASYNC__NOWHERE) return NULL;
+    async__fill(handle, loop, callback, argument, owned);
+    *error = 0;
+    return handle;
+}
+
+int async_loop_call_soon(async_loop *loop, async_handle *handle,
+                         async_callback *callback, void *argument)
+{
+    int error;
+    handle = async__prepare(loop, handle, callback, argument, &error);
+    if (handle == NULL) return error;
+    handle->place = ASYNC__IN_READY;
+    async__ready_callback(loop, &handle->timer.node);
+    async__kick(loop);
+    return 0;
+}
+
+int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
+                       async_callback *callback, void *argument)
+{
+    int error;
+    handle = async__prepare(loop, handle, callback, argument, &error);
+    if (handle == NULL) return error;
+    handle->place = ASYNC__IN_TIMERS;
+    async__arm(loop, &handle->timer, when);
+    return 0;
+}
+
+int async_loop_call_later(async_loop *loop, async_handle *handle,
+                          async_duration delay, async_callback *callback,
+                          void *argument)
+{
+    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    return async_loop_call_at(loop, handle, async__after(loop, delay),
+                              callback, argument);
+}
+
+int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
+                                    async_callback *callback, void *argument)
+{
+    async_node *newest, *node;
+    int owned = ASYNC__CALLERS;
+    if (async__running == loop)
+        return async_loop_call_soon(loop, handle, callback, argument);
+    if (handle == NULL) {
+        if (loop->allocator == NULL) return ASYNC_ENOMEM;
+        handle = (async_handle *)loop->allocator->allocate(
+            loop->allocator->context, sizeof *handle);
+        if (handle == NULL) return ASYNC_ENOMEM;
+        handle->place = ASYNC__NOWHERE;
+        owned = ASYNC__ALLOCATED;
+    }
+    if (handle->place != ASYNC__NOWHERE) return ASYNC_EBUSY;
+    async__fill(handle, loop, callback, argument, owned);
+    handle->place = ASYNC__IN_REMOTE;
+    node = &handle->timer.node;
+    newest = __atomic_load_n(&loop->remote, __ATOMIC_RELAXED);
+    do node->link.next = (async_link *)(void *)newest;
+    while (!__atomic_compare_exchange_n(&loop->remote, &newest, node, 1,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    if (newest == NULL) loop->backend->wake(loop);
+    return 0;
+}
+
+void async_handle_cancel(async_handle *handle)
+{
+    handle->cancelled = 1;
+    switch (handle->place) {
+    case ASYNC__IN_READY:
+        async__unready(handle->loop, &handle->timer.node);
+        break;
+    case ASYNC__IN_TIMERS:
+        async__unlink(&handle->timer.node.link);
+        break;
+    default: /* from another thread: it will find that it is cancelled */
+        return;
+    }
+    handle->place = ASYNC__NOWHERE;
+}
+
+int async_handle_cancelled(const async_handle *handle)
+{
+    return handle->cancelled;
+}
+
+async_time async_handle_when(const async_handle *handle)
+{
+    return handle->timer.deadline;
+}
+
+/* --- exception handler ------------------------------------------------------------------ */
+
+void async_loop_set_exception_handler(async_loop *loop,
+                                      async_exception_handler *handler,
+                                      void *argument)
+{
+    loop->handler = handler;
+    loop->handler_argument = argument;
+}
+
+async_exception_handler *async_loop_get_exception_handler(async_loop *loop)
+{
+    return loop->handler;
+}
+
+int async_loop_default_exception_handler(
+    async_loop *loop, const async_exception_context *context, void *argument)
+{
+#if ASYNC_HOSTED
+    char what[256], name[64];
+    const char *of = context->name;
+    (void)argument;
+    if (of == NULL && context->future != NULL && loop->hooks != NULL &&
+        (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+        of = loop->hooks->name(context->future, name, sizeof name);
+    snprintf(what, sizeof what, "caesura: %s%s%s", context->message,
+             of != NULL ? ": " : "", of != NULL ? of : "");
+    if (context->error == 0) {
+        fprintf(stderr, "%s\n", what);
+    } else {
+#ifndef ASYNC_NO_TRACEBACK
+        async_traceback traceback;
+        traceback.count = 0;
+        if (context->future != NULL && loop->hooks != NULL &&
+            (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+            async_traceback_of(loop->hooks->coroutine(context->future),
+                               &traceback);
+        if (traceback.count > 0 && traceback.error != context->error)
+            traceback.count = 0; /* overwritten since */
+        traceback.error = context->error;
+        async_traceback_print(&traceback, what);
+#else
+        fprintf(stderr, "%s: error %d\n", what, context->error);
+#endif
+    }
+#else
+    (void)loop, (void)context, (void)argument;
+#endif
+    return 0;
+}
+
+void async_loop_call_exception_handler(async_loop *loop,
+                                       const async_exception_context *context)
+{
+    int error;
+    if (loop->handler == NULL) {
+        async_loop_default_exception_handler(loop, context, NULL);
+        return;
+    }
+    error = loop->handler(loop, context, loop->handler_argument);
+    if (error < 0) {
+        async_exception_context broken;
+        memset(&broken, 0, sizeof broken);
+        broken.message = "Unhandled error in exception handler";
+        broken.error = error;
+        async_loop_default_exception_handler(loop, &broken, NULL);
+    }
+}
+
+/* --- futures ------------------------------------------------------------------------------ */
+
+int async_future_set_result(async_future *future)
+{
+    if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+        return ASYNC_ETASKRESULT;
+    if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
+    async__finish(future, ASYNC__FINISHED, 0);
+    return 0;
+}
+
+int async_future_set_exception(async_future *future, int error)
+{
+    if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+        return ASYNC_ETASKRESULT;
+    if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
+    if (error >= 0 || error < -32768 || error == ASYNC_ESTOPITERATION)
+        return ASYNC_EINVAL;
+    async__finish(future, ASYNC__FINISHED, error);
+    return 0;
+}
+
+int async_future_cancel(async_future *future)
+{
+    switch (future->kind & ASYNC__KIND_MASK) {
+    case ASYNC__TASK:
+        return future->loop->hooks->cancel(future);
+    case ASYNC__OPERATION:
+        if (future->state == ASYNC__PENDING) {
+            async_operation *operation = (async_operation *)(void *)future;
+            return operation->cancel(operation);
+        }
+    }
+    future->kind |= ASYNC__RETRIEVED;
+    if (future->state != ASYNC__PENDING) return 0;
+    async__finish(future, ASYNC__CANCELLED, ASYNC_ECANCELED);
+    return 1;
+}
+
+int async_future_result(async_future *future)
+{
+    if (future->state == ASYNC__PENDING) return ASYNC_ENOTREADY;
+    future->kind |= ASYNC__RETRIEVED;
+    return future->error;
+}
+
+static void async__run_done_callback(async_node *node)
+{
+    async_done_callback *done = (async_done_callback *)(void *)node;
+    async_loop *loop = done->future->loop;
+    int error;
+    done->place = ASYNC__NOWHERE;
+    error = done->callback(done->future, done->argument);
+    if (error < 0)
+        async__report(loop, "Exception in callback", error, NULL, NULL);
+}
+
+int async_future_add_done_callback(async_future *future,
+                                   async_done_callback *node,
+                                   async_future_callback *callback,
+                                   void *argument)
+{
+    if (node->place != ASYNC__NOWHERE) return ASYNC_EBUSY;
+    node->node.run = async__run_done_callback;
+    node->future = future;
+    node->callback = callback;
+    node->argument = argument;
+    if (future->state == ASYNC__PENDING) {
+        node->place = ASYNC__IN_WAITERS;
+        async__list_append(&future->waiters, &node->node.link);
+    } else {
+        node->place = ASYNC__IN_READY;
+        async__ready_callback(future->loop, &node->node);
+        async__kick(future->loop);
+    }
+    return 0;
+}
+
+int async_future_remove_done_callback(async_future *future,
+                                      async_done_callback *node)
+{
+    if (node->place != ASYNC__IN_WAITERS || node->future != future ||
+        future->state != ASYNC__PENDING)
+        return 0;
+    async__unlink(&node->node.link);
+    node->place = ASYNC__NOWHERE;
+    return 1;
+}
+
+void async_done_callback_cancel(async_done_callback *node)
+{
+    if (node->place == ASYNC__NOWHERE) return;
+    if (node->place == ASYNC__IN_WAITERS &&
+        node->future->state == ASYNC__PENDING)
+        async__unlink(&node->node.link);
+    else
+        async__unready(node->future->loop, &node->node);
+    node->place = ASYNC__NOWHERE;
+}
+
+void async_future_destroy(async_future *future)
+{
+    if (future->state == ASYNC__PENDING) {
+        future->state = ASYNC__FINISHED;
+        future->error = ASYNC_EDESTROYED;
+        future->kind |= ASYNC__RETRIEVED;
+        while (!async__list_empty(&future->waiters)) {
+            async_node *node = (async_node *)(void *)future->waiters.next;
+            async__unlink(&node->link);
+            if (node->run == async__step || node->run == async__step_cancelled) {
+                async *co = (async *)(void *)node;
+                co->wait.future = NULL;
+                future->shares--;
+                async__throw_soon(co, ASYNC_EDESTROYED);
+            } else {
+                node->run(node);
+            }
+        }
+        return;
+    }
+    if (future->shares > 0)
+        async__trap("a future was destroyed before those who awaited it had "
+                    "run: keep it until the next iteration",
+                    "async_future_destroy", "future.h", __LINE__);
+    if (future->state == ASYNC__FINISHED && future->error != 0 &&
+        !(future->kind & ASYNC__RETRIEVED)) {
+        future->kind |= ASYNC__RETRIEVED;
+        async__report(future->loop, "Future exception was never retrieved",
+                      future->error, future, NULL);
+    }
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */

@@ -1,0 +1,1533 @@
+/* task.h - tasks: coroutines that a loop runs side by side
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ * A task is a coroutine and the future of its result.  Names are asyncio's:
+ * asyncio.wait_for is async_wait_for.
+ *
+ *   TASKS              create, await, release, static tasks
+ *   STATE AND NAMES    done, result, names, current and all tasks
+ *   CANCELLATION       cancel, uncancel, cancelling
+ *   SLEEP              async_sleep
+ *   GATHER             several at once
+ *   WAIT FOR, SHIELD   a limit in time; protection from cancellation
+ *   RUNNING            run_until_complete; what async_run is made of
+ *   PRIVATE
+ *
+ * Threads: all of it belongs to the loop's thread.
+ */
+#ifndef CAESURA_TASK_H
+#define CAESURA_TASK_H
+
+#include "future.h"
+
+#ifdef __cplusplus
+extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
+#endif
+
+/* ------------------------------------------------------------------------
+ * TASKS
+ *
+ * Handles are counted.  The loop holds a task until it ends; creating one
+ * gives the caller a share as well, to be released once:
+ *
+ *     ASYNC_SPAWN(self->a, fetch, .url = "/a");     a share
+ *     AWAIT_TASK_INTO(self->n, self->a);            does not spend it
+ *     async_task_release(self->a.task);             does
+ *
+ * AWAIT_JOIN and AWAIT_JOIN_INTO await and release in one; releasing at once
+ * is fire and forget.  The memory goes when nobody holds the task any more;
+ * if it ended with an error that nobody had taken, that is reported then.
+ *
+ * Creating runs nothing: the first step is in the next iteration.
+ * ------------------------------------------------------------------------ */
+typedef struct async_task async_task;
+
+/* Makes a task on the heap (the loop's pool).
+ *
+ * object   CO(...); its arguments are copied
+ * Returns  the task, with a share for the caller; NULL when there is no
+ *          running loop (ASYNC_ENOLOOP), no memory (ASYNC_ENOMEM) or the loop
+ *          is closed (ASYNC_ELOOPCLOSED): async_last_error() tells which, and
+ *          the coroutine is reported as never awaited.
+ * Counterparts: asyncio.create_task(), loop.create_task(). */
+async_task *async_create_task(async_object object);
+static inline async_task *async_loop_create_task(async_loop *loop,
+                                                 async_object object);
+
+/* Why the last call in this thread that returned NULL did so. */
+int async_last_error(void);
+
+/* One share more, or less.  Releasing NULL does nothing. */
+static inline async_task *async_task_retain(async_task *task);
+static inline void async_task_release(async_task *task);
+
+/* A handle that knows the coroutine's type: ASYNC_TASK_OF(fetch) t; has the
+ * task in t.task. */
+#define ASYNC_TASK_OF(name)                                                   \
+    union {                                                                   \
+        async_task *task;                                                     \
+        struct name *frame_type;                                              \
+    }
+
+/* In a coroutine: ASYNC_SPAWN(handle, name, arguments...) makes a task on the
+ * same loop; raises what async_create_task() gives as the reason. */
+#define ASYNC_SPAWN(handle, ...) ASYNC__SPAWN(handle, __VA_ARGS__, )
+
+/* Awaits; each an await, with its rules.
+ *
+ * AWAIT_TASK(task)                an async_task *
+ * AWAIT_TASK_INTO(place, handle)  an ASYNC_TASK_OF(name): place = its result
+ * AWAIT_JOIN(task)                the same, and releases the caller's share
+ * AWAIT_JOIN_INTO(place, handle)  when it has ended, however that was
+ *
+ * Errors   the task's; ASYNC_ESELFAWAIT, ASYNC_EOTHERLOOP
+ * Cancel   cancels the task that is awaited, and stays until that has ended;
+ *          shield it when it must not be.
+ * Counterpart: await task. */
+#define ASYNC_AWAIT_TASK(task) ASYNC__AWAIT_TASK(task)
+#define ASYNC_AWAIT_TASK_INTO(place, handle)                                  \
+    ASYNC__AWAIT_TASK_INTO(place, handle)
+#define ASYNC_AWAIT_JOIN(task) ASYNC__AWAIT_JOIN(task)
+#define ASYNC_AWAIT_JOIN_INTO(place, handle)                                  \
+    ASYNC__AWAIT_JOIN_INTO(place, handle)
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT_TASK(task) ASYNC__AWAIT_TASK(task)
+#define AWAIT_TASK_INTO(place, handle) ASYNC__AWAIT_TASK_INTO(place, handle)
+#define AWAIT_JOIN(task) ASYNC__AWAIT_JOIN(task)
+#define AWAIT_JOIN_INTO(place, handle) ASYNC__AWAIT_JOIN_INTO(place, handle)
+#endif
+
+/* A task in the place of a coroutine object, for what takes either. */
+static inline async_object async_task_object(async_task *task);
+
+/* A task in memory of one's own, which never allocates.
+ *
+ *     ASYNC_STATIC_TASK(blinker, ASYNC_FRAMES(blink, async_sleep));
+ *     async_task_start(&blinker, loop, CO(blink, .pin = 13));
+ *     ... &blinker.task ...
+ *
+ * ASYNC_TASK_STORAGE(bytes)  the type, with `bytes` of frame stack
+ * ASYNC_FRAMES(a, b, ...)    the bytes of a chain of up to eight awaits:
+ *                            struct a awaiting struct b awaiting ...
+ * async_task_start()         starts it, again if it has ended; needs no share
+ *                            and gives none
+ * Errors   ASYNC_EBUSY while it runs, ASYNC_ENOMEM when its first frame does
+ *          not fit, ASYNC_ELOOPCLOSED.  A later await that does not fit raises
+ *          ASYNC_ENOMEM in the task. */
+#define ASYNC_TASK_STORAGE(bytes)                                             \
+    struct {                                                                  \
+        async_task task;                                                      \
+        async co;                                                             \
+        union {                                                               \
+            void *align;                                                      \
+            char bytes_[bytes];                                               \
+        } stack;                                                              \
+    }
+#define ASYNC_STATIC_TASK(name, bytes) static ASYNC_TASK_STORAGE(bytes) name
+#define ASYNC_FRAMES(...)                                                     \
+    ASYNC__CAT(ASYNC__FRAMES_, ASYNC__COUNT(__VA_ARGS__))(__VA_ARGS__)
+#define async_task_start(storage, loop, object)                               \
+    async__task_start(&(storage)->task, &(storage)->co, &(storage)->stack,    \
+                      sizeof (storage)->stack, (loop), (object))
+
+/* ------------------------------------------------------------------------
+ * STATE AND NAMES
+ * ------------------------------------------------------------------------ */
+
+/* As for a future: a task is one, &task->future.  async_task_result() is how
+ * it ended: 0, its error, ASYNC_ECANCELED, ASYNC_ENOTREADY.  The value is
+ * ASYNC_TASK_RESULT(handle), good after 0 and until the release.
+ * Counterparts: Task.done(), cancelled(), result(), exception(). */
+static inline int async_task_done(const async_task *task);
+static inline int async_task_cancelled(const async_task *task);
+static inline int async_task_result(async_task *task);
+#define ASYNC_TASK_RESULT(handle)                                             \
+    (((__typeof__((handle).frame_type))(handle).task->co->sp)->frame.result)
+
+/* The name: "Task-N" until it is set.  A name that is set is not copied; the
+ * result is valid until the fourth call from now in this thread.
+ * Counterparts: Task.get_name(), Task.set_name(). */
+const char *async_task_get_name(const async_task *task);
+void async_task_set_name(async_task *task, const char *name);
+
+/* The task that runs, NULL in a plain callback or outside a loop.
+ * Counterpart: asyncio.current_task(). */
+async_task *async_current_task(void);
+
+/* Walks the tasks that have not ended, in the order of their creation: pass
+ * NULL to begin, NULL is the end.  No task may end between two steps.
+ * Counterpart: asyncio.all_tasks(). */
+async_task *async_all_tasks(const async_loop *loop, const async_task *previous);
+
+/* Its coroutine, for async_frame_innermost() and so on. */
+static inline const async *async_task_get_coro(const async_task *task);
+
+/* Bytes of its frames, in use and at most; see async_stack_used(). */
+size_t async_task_stack_used(const async_task *task);
+size_t async_task_stack_high_water(const async_task *task);
+
+/* ------------------------------------------------------------------------
+ * CANCELLATION
+ *
+ * A request that is raised as ASYNC_ECANCELED at the await where the task is
+ * suspended; that may be caught, and FINALLY arms may await.  It goes to what
+ * the task waits for first: a task that it awaits is cancelled, and the error
+ * arrives when that has ended.  One not yet started never runs.
+ * ------------------------------------------------------------------------ */
+
+/* Returns 1, or 0 when it had ended already.  Counterpart: Task.cancel(). */
+static inline int async_task_cancel(async_task *task);
+
+/* How often cancellation was requested and not taken back.
+ * Counterpart: Task.cancelling(). */
+static inline int async_task_cancelling(const async_task *task);
+
+/* Takes a request back; the last one, if it has not been raised yet, is
+ * withdrawn.  Returns what is left.  Counterpart: Task.uncancel(). */
+int async_task_uncancel(async_task *task);
+
+/* ------------------------------------------------------------------------
+ * SLEEP
+ * ------------------------------------------------------------------------ */
+
+/* AWAIT(async_sleep, delay): goes on when `delay` has passed; 0 or less gives
+ * up the processor for one iteration.
+ * Errors   ASYNC_ENOTASK for a positive delay outside a task
+ * Cancel   ends the sleep at once
+ * Counterpart: asyncio.sleep(). */
+struct async_sleep { ASYNC_FRAME; async_duration delay; };
+ASYNC(async_sleep);
+
+/* ------------------------------------------------------------------------
+ * GATHER
+ *
+ * Awaits several at once; their results stand in the order of the arguments.
+ *
+ *     async_gathering all;                         in the frame, zeroed
+ *     AWAIT_GATHER(&self->all, CO(fetch, "/a"), CO(fetch, "/b"));
+ *     n = GATHERED(&self->all, 0, fetch) + GATHERED(&self->all, 1, fetch);
+ *     async_gather_clear(&self->all);
+ *
+ * or, for any number:
+ *
+ *     for (...) async_gather_add(&self->all, CO(fetch, urls[i]));
+ *     AWAIT(async_gather, &self->all);
+ *
+ * The first error is raised at once; the others go on, and what becomes of
+ * them is not reported.  With async_gather_return_exceptions() all are waited
+ * for and nothing is raised: ask async_gather_error().
+ *
+ * Cancel   cancels every child, in order.  The awaiter goes on when the first
+ *          has ended cancelled, or, returning exceptions, when all have.
+ * Memory   40 bytes a child from the loop's pool, and the children's tasks.
+ *          After an error that was raised all is released; after success the
+ *          results are there until async_gather_clear().
+ * Counterpart: asyncio.gather().
+ * ------------------------------------------------------------------------ */
+typedef struct async_gathering async_gathering;
+
+/* Adds a child: a coroutine becomes a task, which can run from the next
+ * iteration on; a task or future (async_task_object, async_future_object) is
+ * held until the clear.  The same one twice is waited for once.  To one that
+ * has been awaited: begins anew.
+ * Returns  0; ASYNC_ENOMEM, ASYNC_ENOLOOP, and then awaiting it cancels what
+ *          there is and raises that; ASYNC_EBUSY while it is awaited. */
+int async_gather_add(async_gathering *gathering, async_object object);
+
+/* Instead of raising, wait for all.  Before it is awaited. */
+void async_gather_return_exceptions(async_gathering *gathering);
+
+/* AWAIT(async_gather, gathering): awaits all that was added; with nothing
+ * added it does not suspend. */
+struct async_gather { ASYNC_FRAME; async_gathering *gathering; };
+ASYNC(async_gather);
+
+/* AWAIT_GATHER(gathering, objects...): adds up to 16 and awaits them. */
+#define ASYNC_AWAIT_GATHER(gathering, ...)                                    \
+    ASYNC__AWAIT_GATHER(gathering, __VA_ARGS__)
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT_GATHER(gathering, ...)                                          \
+    ASYNC__AWAIT_GATHER(gathering, __VA_ARGS__)
+#endif
+
+/* The result of child `index`, which must be a coroutine (or task) of `name`:
+ * anything else traps. */
+#define GATHERED(gathering, index, name)                                      \
+    (((struct name *)async__gathered((gathering), (index), name))             \
+         ->frame.result)
+
+/* How child `index` ended: 0, its error, ASYNC_ECANCELED. */
+int async_gather_error(const async_gathering *gathering, size_t index);
+size_t async_gather_count(const async_gathering *gathering);
+
+/* Releases the children.  Those that still run go on. */
+void async_gather_clear(async_gathering *gathering);
+
+/* Starts without awaiting, as asyncio.gather() itself does: the future can be
+ * awaited, gathered or given to a callback.  It belongs to the gathering. */
+async_future *async_gather_start(async_gathering *gathering);
+
+/* ------------------------------------------------------------------------
+ * WAIT FOR, SHIELD
+ * ------------------------------------------------------------------------ */
+
+/* AWAIT(async_wait_for, object, timeout): awaits a coroutine (inside this
+ * task), a task or a future for at most `timeout`; 0 or less does not start a
+ * coroutine, and takes only what is done.
+ *
+ * AWAIT_WAIT_FOR(timeout, name, arguments...)
+ * AWAIT_WAIT_FOR_INTO(place, timeout, name, arguments...)   typed
+ *
+ * When the time is over, what is awaited is cancelled, and this goes on when
+ * it has ended.  ASYNC_FOREVER sets no limit.
+ * Errors   ASYNC_ETIMEDOUT, or what is awaited raises
+ * Cancel   cancels what is awaited
+ * Counterpart: asyncio.wait_for(), as of Python 3.12. */
+#define ASYNC_AWAIT_WAIT_FOR(timeout, ...)                                    \
+    ASYNC__AWAIT_WAIT_FOR(timeout, __VA_ARGS__)
+#define ASYNC_AWAIT_WAIT_FOR_INTO(place, timeout, ...)                        \
+    ASYNC__AWAIT_WAIT_FOR_INTO(place, timeout, __VA_ARGS__, )
+#ifndef ASYNC_NO_SHORT_NAMES
+#define AWAIT_WAIT_FOR(timeout, ...)                                          \
+    ASYNC__AWAIT_WAIT_FOR(timeout, __VA_ARGS__)
+#define AWAIT_WAIT_FOR_INTO(place, timeout, ...)                              \
+    ASYNC__AWAIT_WAIT_FOR_INTO(place, timeout, __VA_ARGS__, )
+#endif
+
+/* AWAIT(async_shield, object): awaits a task or future, or a coroutine which
+ * becomes a task, without cancelling it when this task is cancelled: it goes
+ * on.  (The result: ASYNC_TASK_RESULT() of the task, or the typed future's.)
+ * Cancel   is raised here at once
+ * Counterpart: asyncio.shield(). */
+
+/* ------------------------------------------------------------------------
+ * RUNNING
+ * ------------------------------------------------------------------------ */
+
+/* Runs the loop until `object` (a coroutine, which becomes a task, or a task
+ * or future) has ended.  Other tasks are left where they stand.
+ * Returns  0 or its error; the errors of async_loop_run_forever();
+ *          ASYNC_ELOOPSTOPPED when the loop was stopped before;
+ *          ASYNC_ENOMEM when there is no memory for the task.
+ * Counterpart: loop.run_until_complete(). */
+int async_loop_run_until_complete(async_loop *loop, async_object object);
+
+/* The same, with the coroutine's result in `place`, which is untouched after
+ * an error: ASYNC_RUN_UNTIL_COMPLETE_INTO(place, loop, name, arguments...)
+ * has the value of the plain form. */
+#define ASYNC_RUN_UNTIL_COMPLETE_INTO(place, loop, ...)                       \
+    ASYNC__RUN_INTO(async__run_task_into, place, loop, __VA_ARGS__, )
+
+/* What async_run(CO(main)) of a backend does with a new loop of its own: runs
+ * the main coroutine; cancels what is left and waits for it; reports what
+ * fails in that.  An error of the main coroutine is printed to stderr, with
+ * the await traceback.  The loop is left open.
+ * Returns  as async_loop_run_until_complete()
+ * Counterpart: asyncio.run(). */
+int async_run_on(async_loop *loop, async_object main);
+#define ASYNC_RUN_ON_INTO(place, loop, ...)                                   \
+    ASYNC__RUN_INTO(async__run_on_into, place, loop, __VA_ARGS__, )
+
+/* ========================================================================
+ * PRIVATE
+ *
+ * A task on the heap is two blocks.  What a switch touches, the coroutine and
+ * its first frame, lies together; what it does not, the future and the list
+ * of all tasks, lies elsewhere, with room for the frames of further awaits.
+ * Ten thousand tasks that switch then touch a third of their memory.
+ * ======================================================================== */
+
+struct async_task {
+    async_future future; /* must be first */
+    async *co;
+    async_link all;       /* in loop->tasks */
+    const char *name;     /* NULL: by number */
+    uint32_t number;
+    uint32_t first;       /* heap: the size of the block of co */
+    uint16_t requests;    /* cancelling() */
+    unsigned char heap;
+    unsigned char leaving; /* async_run waits for its end */
+};
+
+enum {
+    ASYNC__TASK_BLOCK = 128, /* a task and the start of its frame stack */
+    ASYNC__TASK_STACK = ASYNC__TASK_BLOCK - sizeof(async_task)
+};
+
+async_task *async__task_make(async_loop *loop, size_t size, size_t alignment,
+                             async_frame **first);
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object);
+ASYNC__COLD void async__never_awaited(async_loop *loop, int why);
+int async__task_cancel(async_future *future);
+ASYNC__COLD void async__spawn_failed(async *co);
+
+static inline async_task *async_loop_create_task(async_loop *loop,
+                                                 async_object object)
+{
+    async_frame *first;
+    async_task *task =
+        async__task_make(loop, object.size, object.alignment, &first);
+    if (ASYNC__UNLIKELY(task == NULL)) return NULL;
+    memcpy(first, object.frame, object.size);
+    first->code.start = object.start;
+    return task;
+}
+static inline async_task *async_task_retain(async_task *task)
+{
+    task->future.shares++;
+    return task;
+}
+static inline void async_task_release(async_task *task)
+{
+    if (task != NULL) async__unshare(&task->future);
+}
+static inline ASYNC__MUST_USE async_object async_task_object(async_task *task)
+{
+    return async_future_object(&task->future);
+}
+static inline int async_task_done(const async_task *task)
+{
+    return async_future_done(&task->future);
+}
+static inline int async_task_cancelled(const async_task *task)
+{
+    return async_future_cancelled(&task->future);
+}
+static inline int async_task_result(async_task *task)
+{
+    return async_future_result(&task->future);
+}
+static inline const async *async_task_get_coro(const async_task *task)
+{
+    return task->co;
+}
+static inline int async_task_cancel(async_task *task)
+{
+    return async__task_cancel(&task->future);
+}
+static inline int async_task_cancelling(const async_task *task)
+{
+    return task->requests;
+}
+
+#define ASYNC__SPAWN(handle, ...)                                             \
+    do {                                                                      \
+        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
+        (handle).task = async_loop_create_task(async_loop_of(co),             \
+                                               ASYNC__CO(__VA_ARGS__));       \
+        if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
+            async__spawn_failed(co);                                          \
+            ASYNC__FAIL;                                                      \
+        }                                                                     \
+    } while (0)
+
+#define ASYNC__AWAIT_TASK(task_)                                              \
+    ASYNC__AWAIT_FUTURE(&(task_)->future)
+#define ASYNC__TASK_VALUE(handle)                                             \
+    (((__typeof__((handle).frame_type))((async_task *)co->wait.future)        \
+          ->co->sp)->frame.result)
+#define ASYNC__AWAIT_TASK_INTO(place, handle)                                 \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(&(handle).task->future)                               \
+        if (async__awaited(co)) (place) = ASYNC__TASK_VALUE(handle);          \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+/* The caller's share goes with that of the await. */
+#define ASYNC__AWAIT_JOIN(task_)                                              \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(&(task_)->future)                                     \
+        (void)async__awaited(co);                                             \
+        async__join(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#define ASYNC__AWAIT_JOIN_INTO(place, handle)                                 \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(&(handle).task->future)                               \
+        if (async__awaited(co)) (place) = ASYNC__TASK_VALUE(handle);          \
+        async__join(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+static inline void async__join(async *co)
+{
+    if (ASYNC__LIKELY(co->wait.future != NULL))
+        ((async_future *)co->wait.future)->shares--;
+    async__drop(co);
+}
+
+/* The bytes that a frame takes on a stack. */
+#define ASYNC__FRAMES_1(a)                                                    \
+    (async__round_constant(sizeof(struct a), ASYNC__ALIGNMENT) +              \
+     (__alignof__(struct a) > ASYNC__ALIGNMENT ? __alignof__(struct a) : 0))
+#define ASYNC__FRAMES_2(a, b) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_1(b))
+#define ASYNC__FRAMES_3(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_2(__VA_ARGS__))
+#define ASYNC__FRAMES_4(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_3(__VA_ARGS__))
+#define ASYNC__FRAMES_5(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_4(__VA_ARGS__))
+#define ASYNC__FRAMES_6(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_5(__VA_ARGS__))
+#define ASYNC__FRAMES_7(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_6(__VA_ARGS__))
+#define ASYNC__FRAMES_8(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_7(__VA_ARGS__))
+#define async__round_constant(size, alignment)                                \
+    (((size) + (alignment)-1) / (alignment) * (alignment))
+
+/* --- gather ----------------------------------------------------------------- */
+
+typedef struct async__member {
+    async_node node;
+    async_future *future;
+    async_gathering *gathering; /* NULL: a duplicate, nothing to wait for */
+} async__member;
+
+struct async_gathering {
+    async_operation outer; /* must be first */
+    async__member *children;
+    uint32_t count, room, different, finished;
+    int error; /* of async_gather_add() */
+    unsigned char started, returns_errors, cancel_requested;
+};
+
+ASYNC__COLD void *async__gathered(const async_gathering *gathering,
+                                  size_t index, async_function *name);
+int async__gather_each(async_gathering *gathering, int count, ...);
+
+#define ASYNC__AWAIT_GATHER(gathering_, ...)                                  \
+    do {                                                                      \
+        async__gather_each((gathering_), ASYNC__COUNT(__VA_ARGS__),           \
+                           __VA_ARGS__);                                      \
+        ASYNC__AWAIT(async_gather, (gathering_), );                           \
+    } while (0)
+
+/* --- limits ------------------------------------------------------------------- */
+
+/* asyncio.Timeout: cancels the task at a deadline, and turns exactly that
+ * cancellation into a timeout. */
+typedef struct async__limit {
+    async__timer timer;
+    async_task *task;
+    uint16_t requests;  /* the task's, on entry */
+    unsigned char state; /* ASYNC__UNLIMITED .. */
+} async__limit;
+enum { ASYNC__UNLIMITED, ASYNC__ARMED, ASYNC__EXPIRING, ASYNC__EXPIRED };
+
+struct async_wait_for {
+    ASYNC_RETURNS(void *); /* the frame, or the future, of what was awaited */
+    async_object object;
+    async_duration timeout;
+    int error, late;
+    async_task *made;
+    async__limit limit;
+};
+ASYNC(async_wait_for);
+
+#define ASYNC__AWAIT_WAIT_FOR(timeout_, ...)                                  \
+    ASYNC__AWAIT(async_wait_for, ASYNC_CO(__VA_ARGS__), (timeout_), )
+#define ASYNC__AWAIT_WAIT_FOR_INTO(place, timeout_, name, ...)                \
+    do {                                                                      \
+        ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                 \
+                      "this coroutine returns nothing");                      \
+        ASYNC__CALL(async_wait_for, ASYNC__CO(name, __VA_ARGS__),             \
+                    (timeout_), )                                             \
+        ASYNC__CHECK;                                                         \
+        (place) = ((struct name *)((struct async_wait_for *)co->sp)           \
+                       ->frame.result)->frame.result;                         \
+    } while (0)
+
+struct async_shield {
+    ASYNC_FRAME;
+    async_object object;
+    async_task *made;
+    async_future outer;
+    async_node inner_done;
+};
+ASYNC(async_shield);
+
+/* Waits until a future is done, whatever it comes to, and leaves it alone when
+ * cancelled. */
+struct async__until_done {
+    ASYNC_FRAME;
+    async_future *future;
+    async_future waiter;
+    async_node done;
+};
+ASYNC(async__until_done);
+
+/* --- running --------------------------------------------------------------------- */
+
+int async__run_task_into(async_loop *loop, async_object object, void *result,
+                         size_t offset, size_t size);
+int async__run_on_into(async_loop *loop, async_object object, void *result,
+                       size_t offset, size_t size);
+#define ASYNC__RUN_INTO(function, place, loop, name, ...)                     \
+    function((loop), ASYNC__CO(name, __VA_ARGS__),                            \
+             ((void)sizeof(&(place) == &((struct name *)0)->frame.result),    \
+              (void *)&(place)),                                              \
+             offsetof(struct name, frame.result), sizeof(place))
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+}
+#endif
+
+#endif /* CAESURA_TASK_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_TASK_IMPLEMENTED)
+#define CAESURA_TASK_IMPLEMENTED
+
+#include <stdarg.h>
+
+#ifdef __cplusplus
+extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
+#endif
+
+#if ASYNC_HOSTED
+static __thread int async__error_of_last_call;
+#else
+static int async__error_of_last_call;
+#endif
+
+int async_last_error(void)
+{
+    return async__error_of_last_call;
+}
+
+/* --- life of a task ------------------------------------------------------------ */
+
+static async_task *async__task_of(const async *co)
+{
+    return (async_task *)co->owner;
+}
+
+static async_task *async__task_of_link(async_link *link)
+{
+    return (async_task *)(void *)((char *)link - offsetof(async_task, all));
+}
+
+/* The first step. */
+static void async__begin(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    async_loop *loop = async_loop_of(co);
+    int code;
+    loop->current = co;
+    node->run = async__step;
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        /* It never runs, not even its FINALLY. */
+        co->flags &= ~ASYNC__MUST_CANCEL;
+        co->top = NULL;
+        async__raised(co, ASYNC_ECANCELED);
+        code = ASYNC__ENDED;
+    } else {
+        code = async__continue(co, co->top->code.start(co, co->top));
+    }
+    if (code == ASYNC__PAUSED)
+        async__ready(loop, node);
+    else
+        async__settle(co, code);
+}
+
+/* async_run waits for the tasks that it has cancelled; see below. */
+typedef struct async__departure {
+    async_link ended;
+    uint32_t left;
+    async_handle handle;
+} async__departure;
+static void async__departed(async_loop *loop, async_task *task);
+
+static void async__task_ended(async *co)
+{
+    async_task *task = async__task_of(co);
+    int error = co->error;
+    co->error = 0;
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        /* Asked for in its last step: too late for an error, but what it
+         * returned is lost. */
+        co->flags &= ~ASYNC__MUST_CANCEL;
+        if (error == 0) error = ASYNC_ECANCELED;
+    }
+    async__unlink(&task->all);
+    if (task->leaving) async__departed(task->future.loop, task);
+    async__finish(&task->future,
+                  error == ASYNC_ECANCELED ? ASYNC__CANCELLED
+                                           : ASYNC__FINISHED,
+                  error);
+    async__unshare(&task->future);
+}
+
+static void async__task_unshared(async_future *future)
+{
+    async_task *task = (async_task *)(void *)future;
+    async_loop *loop = future->loop;
+    if (future->state == ASYNC__FINISHED && future->error != 0 &&
+        !(future->kind & ASYNC__RETRIEVED)) {
+        future->kind |= ASYNC__RETRIEVED;
+        future->shares++; /* the handler may look at it */
+        async__report(loop, "Task exception was never retrieved",
+                      future->error, future, NULL);
+        if (--future->shares > 0) return;
+    }
+    if (task->heap) {
+        loop->tasks_held--;
+        async__release(loop, task->co, task->first);
+        async__release(loop, task, ASYNC__TASK_BLOCK);
+    }
+}
+
+static const char *async__task_stack_start(const async *co)
+{
+    if (co->flags & ASYNC__IS_HEAP)
+        return (const char *)(async__task_of(co) + 1);
+    return (const char *)(co + 1); /* ASYNC_TASK_STORAGE */
+}
+
+static const async *async__task_coroutine(const async_future *future)
+{
+    return ((const async_task *)(const void *)future)->co;
+}
+
+static const char *async__task_name(const async_future *future, char *buffer,
+                                    size_t size)
+{
+    const async_task *task = (const async_task *)(const void *)future;
+    if (task->name != NULL) return task->name;
+#if ASYNC_HOSTED
+    snprintf(buffer, size, "Task-%u", (unsigned)task->number);
+#else
+    if (size > 0) *buffer = '\0';
+#endif
+    return buffer;
+}
+
+static void async__tasks_close(async_loop *loop, int again);
+
+static const async__task_hooks async__hooks = {
+    async__task_ended,  async__task_cancel, async__task_unshared,
+    async__tasks_close, async__task_name,   async__task_coroutine
+};
+
+/* What heap and static tasks have in common. */
+static void async__task_begin(async_task *task, async *co, async_loop *loop)
+{
+    async_future_init(&task->future, loop);
+    task->future.kind = ASYNC__TASK;
+    task->future.shares = 1;
+    task->co = co;
+    task->name = NULL;
+    task->number = ++loop->tasks_made;
+    task->requests = 0;
+    task->leaving = 0;
+    if (ASYNC__UNLIKELY(loop->hooks == NULL)) {
+        loop->hooks = &async__hooks;
+        __atomic_store_n(&async__task_stack, &async__task_stack_start,
+                         __ATOMIC_RELAXED);
+    }
+    co->owner = task;
+    co->node.run = async__begin;
+    async__list_append(&loop->tasks, &task->all);
+    async__ready(loop, &co->node);
+    async__kick(loop);
+}
+
+void async__never_awaited(async_loop *loop, int why)
+{
+    async__error_of_last_call = why;
+    if (loop != NULL) {
+        async__report(loop, "a coroutine was never awaited", why, NULL, NULL);
+        return;
+    }
+#if ASYNC_HOSTED
+    fprintf(stderr, "caesura: a coroutine was never awaited: %s\n",
+            async_strerror(why));
+#endif
+}
+
+async_task *async__task_make(async_loop *loop, size_t size, size_t alignment,
+                             async_frame **first)
+{
+    async_task *task;
+    async *co;
+    size_t block, offset;
+    if (ASYNC__UNLIKELY(loop == NULL || loop->closed || size == 0)) {
+        async__never_awaited(loop, loop == NULL   ? (int)ASYNC_ENOLOOP
+                                   : loop->closed ? (int)ASYNC_ELOOPCLOSED
+                                                  : (int)ASYNC_EINVAL);
+        return NULL;
+    }
+    /* A block is aligned to ASYNC__POOL_STEP. */
+    offset = sizeof(async);
+    block = offset + size;
+    if (alignment > ASYNC__ALIGNMENT) block += alignment;
+    task = (async_task *)async__allocate(loop, ASYNC__TASK_BLOCK);
+    if (ASYNC__UNLIKELY(task == NULL)) {
+        async__never_awaited(loop, ASYNC_ENOMEM);
+        return NULL;
+    }
+    co = (async *)async__allocate(loop, block);
+    if (ASYNC__UNLIKELY(co == NULL)) {
+        async__release(loop, task, ASYNC__TASK_BLOCK);
+        async__never_awaited(loop, ASYNC_ENOMEM);
+        return NULL;
+    }
+    if (alignment > ASYNC__ALIGNMENT)
+        offset = async__round((uintptr_t)co + offset, alignment) -
+                 (uintptr_t)co;
+    *first = (async_frame *)(void *)((char *)co + offset);
+    co->wait.future = NULL;
+    co->top = *first;
+    co->sp = (char *)(task + 1);
+    co->end = (char *)task + ASYNC__TASK_BLOCK;
+    co->error = 0;
+    co->flags = ASYNC__IS_TASK | ASYNC__IS_HEAP;
+    co->peak = 0;
+    async__paint(co->sp, ASYNC__TASK_STACK);
+    task->first = (uint32_t)block;
+    task->heap = 1;
+    loop->tasks_held++;
+    async__task_begin(task, co, loop);
+    task->future.shares = 2;
+    return task;
+}
+
+async_task *async_create_task(async_object object)
+{
+    return async_loop_create_task(async__running, object);
+}
+
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object)
+{
+    int error;
+    if (task->co != NULL && task->future.state == ASYNC__PENDING)
+        return ASYNC_EBUSY;
+    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    error = async__lay(co, stack, size, object);
+    if (error) {
+        task->co = NULL;
+        return error;
+    }
+    co->wait.future = NULL;
+    co->flags = ASYNC__IS_TASK;
+    task->heap = 0;
+    task->first = 0;
+    async__task_begin(task, co, loop);
+    return 0;
+}
+
+void async__spawn_failed(async *co)
+{
+    async__raised(co, async__error_of_last_call);
+}
+
+/* Ends what is left when a loop is closed: each task gets one chance to clean
+ * up, and those that wait for an operation another one when the backend has
+ * finished that. */
+static void async__tasks_close(async_loop *loop, int again)
+{
+    async_link *link = loop->tasks.next, *next;
+    char name[32];
+    (void)name;
+    for (; link != &loop->tasks; link = next) {
+        async_task *task = async__task_of_link(link);
+        async *co = task->co;
+        async_future *future = (async_future *)co->wait.future;
+        next = link->next;
+        loop->ready.next = NULL;
+        loop->tail = &loop->ready;
+        if (!again)
+            async__report(loop, "Task was destroyed but it is pending!", 0,
+                          &task->future, NULL);
+        task->future.kind |= ASYNC__RETRIEVED;
+        if (co->flags & ASYNC__IS_SLEEPING) {
+            co->flags &= ~ASYNC__IS_SLEEPING;
+            co->wait.future = NULL;
+            async__unlink(&co->node.link);
+        } else if (future != NULL && future->state == ASYNC__PENDING) {
+            if ((future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION) {
+                async_future_cancel(future);
+                if (future->state == ASYNC__PENDING && !again) continue;
+            }
+            if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
+        }
+        loop->ready.next = NULL;
+        loop->tail = &loop->ready;
+        if (co->node.run == async__begin) {
+            co->top = NULL;
+            async__raised(co, ASYNC_EGENERATOREXIT);
+            async__task_ended(co);
+            continue;
+        }
+        co->flags &= ~ASYNC__MUST_CANCEL;
+        async__raised(co, ASYNC_EGENERATOREXIT);
+        task->future.shares++;
+        co->node.run = async__step;
+        async__step(&co->node);
+        if (task->future.state == ASYNC__PENDING) {
+            /* It waits in its FINALLY: the rest of that is lost. */
+            if (co->flags & ASYNC__IS_SLEEPING)
+                async__unlink(&co->node.link);
+            else if (co->wait.future != NULL &&
+                     ((async_future *)co->wait.future)->state ==
+                         ASYNC__PENDING)
+                async__unlink(&co->node.link);
+            if (!(co->flags & ASYNC__IS_SLEEPING)) async__drop(co);
+#ifndef ASYNC_NO_HEAP
+            while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
+#endif
+            co->top = NULL;
+            co->error = ASYNC_EIGNOREDEXIT;
+            async__task_ended(co);
+        }
+        async__unshare(&task->future);
+    }
+    loop->ready.next = NULL;
+    loop->tail = &loop->ready;
+    if (again && loop->tasks_held > 0)
+        async__report(loop,
+                      "the loop was closed before all task handles were "
+                      "released",
+                      0, NULL, NULL);
+}
+
+/* --- state and names -------------------------------------------------------------- */
+
+const char *async_task_get_name(const async_task *task)
+{
+#if ASYNC_HOSTED
+    static __thread char names[4][24];
+    static __thread unsigned turn;
+    return async__task_name(&task->future, names[turn++ % 4],
+                            sizeof names[0]);
+#else
+    return task->name != NULL ? task->name : "";
+#endif
+}
+
+void async_task_set_name(async_task *task, const char *name)
+{
+    task->name = name;
+}
+
+async_task *async_current_task(void)
+{
+    if (async__running == NULL || async__running->current == NULL) return NULL;
+    return async__task_of(async__running->current);
+}
+
+async_task *async_all_tasks(const async_loop *loop, const async_task *previous)
+{
+    const async_link *link =
+        previous != NULL ? previous->all.next : loop->tasks.next;
+    if (link == &loop->tasks) return NULL;
+    return async__task_of_link((async_link *)(uintptr_t)link);
+}
+
+/* The first frame of a task on the heap lies outside its stack. */
+static size_t async__first_frame(const async_task *task)
+{
+    return task->heap ? task->first - sizeof(async) : 0;
+}
+
+size_t async_task_stack_used(const async_task *task)
+{
+    return async_stack_used(task->co) + async__first_frame(task);
+}
+
+size_t async_task_stack_high_water(const async_task *task)
+{
+    return async_stack_high_water(task->co) + async__first_frame(task);
+}
+
+/* --- cancellation -------------------------------------------------------------------- */
+
+int async__task_cancel(async_future *future)
+{
+    async_task *task = (async_task *)(void *)future;
+    async *co = task->co;
+    if (future->state != ASYNC__PENDING) {
+        future->kind |= ASYNC__RETRIEVED;
+        return 0;
+    }
+    task->requests++;
+    if (async__cancel_wait(co)) return 1;
+    /* It runs, or stands in the queue, or what it waits for is done: raised
+     * when it runs next. */
+    co->flags |= ASYNC__MUST_CANCEL;
+    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+    return 1;
+}
+
+int async_task_uncancel(async_task *task)
+{
+    if (task->requests > 0 && --task->requests == 0)
+        task->co->flags &= ~ASYNC__MUST_CANCEL;
+    return task->requests;
+}
+
+/* --- sleep ------------------------------------------------------------------------------ */
+
+ASYNC(async_sleep)
+{
+    ASYNC_BEGIN(async_sleep);
+    if (self->delay <= 0) {
+        ASYNC_SUSPEND;
+    } else {
+        if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
+        async__sleep(co, self->delay);
+        ASYNC__SUSPEND(ASYNC__WAITING);
+    }
+    ASYNC_END;
+}
+
+/* --- gather ------------------------------------------------------------------------------- */
+
+static int async__gather_cancel(async_operation *operation)
+{
+    async_gathering *gathering = (async_gathering *)(void *)operation;
+    uint32_t i;
+    int taken = 0;
+    for (i = 0; i < gathering->count; i++)
+        if (async_future_cancel(gathering->children[i].future)) taken = 1;
+    if (taken) gathering->cancel_requested = 1;
+    return taken;
+}
+
+static void async__gather_fail(async_gathering *gathering, int error)
+{
+    async__finish(&gathering->outer.future, ASYNC__FINISHED, error);
+}
+
+static void async__child_done(async_node *node)
+{
+    async__member *child = (async__member *)(void *)node;
+    async_gathering *gathering = child->gathering;
+    async_future *future = child->future, *outer = &gathering->outer.future;
+    node->link.prev = NULL;
+    gathering->finished++;
+    future->kind |= ASYNC__RETRIEVED;
+    if (outer->state != ASYNC__PENDING) return;
+    if (future->error != 0 && !gathering->returns_errors) {
+        if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
+            gathering->outer.from = async__task_coroutine(future);
+        async__gather_fail(gathering, future->error);
+    } else if (gathering->finished == gathering->different) {
+        async__gather_fail(gathering, gathering->cancel_requested
+                                          ? (int)ASYNC_ECANCELED
+                                          : 0);
+    }
+}
+
+/* Lets go of the children, wherever they stand. */
+void async_gather_clear(async_gathering *gathering)
+{
+    async_loop *loop = gathering->outer.future.loop;
+    uint32_t i;
+    for (i = 0; i < gathering->count; i++) {
+        async__member *child = &gathering->children[i];
+        async_future *future = child->future;
+        if (child->node.link.prev != NULL) {
+            if (future->state == ASYNC__PENDING)
+                async__unlink(&child->node.link);
+            else
+                async__unready(loop, &child->node);
+        }
+        /* asyncio's gather takes the errors of those that end later. */
+        if (gathering->started) future->kind |= ASYNC__RETRIEVED;
+        async__unshare(future);
+    }
+    if (gathering->children != NULL)
+        async__release(loop, gathering->children,
+                       gathering->room * sizeof(async__member));
+    memset(gathering, 0, sizeof *gathering);
+}
+
+static int async__gather_room(async_gathering *gathering, async_loop *loop)
+{
+    uint32_t room = gathering->room ? gathering->room * 2 : 4;
+    async__member *children;
+    if (gathering->count < gathering->room) return 1;
+    children = (async__member *)async__allocate(loop, room * sizeof *children);
+    if (children == NULL) return 0;
+    if (gathering->children != NULL) {
+        memcpy(children, gathering->children,
+               gathering->count * sizeof *children);
+        async__release(loop, gathering->children,
+                       gathering->room * sizeof *children);
+    }
+    gathering->children = children;
+    gathering->room = room;
+    return 1;
+}
+
+int async_gather_add(async_gathering *gathering, async_object object)
+{
+    async_loop *loop;
+    async__member *child;
+    if (gathering->started) {
+        if (gathering->outer.future.state == ASYNC__PENDING)
+            return ASYNC_EBUSY;
+        async_gather_clear(gathering);
+    }
+    if (gathering->outer.future.loop == NULL) {
+        if (object.future != NULL)
+            loop = ((async_future *)object.future)->loop;
+        else
+            loop = async__running;
+        if (loop == NULL) {
+            async__never_awaited(NULL, ASYNC_ENOLOOP);
+            return gathering->error = ASYNC_ENOLOOP;
+        }
+        async_operation_init(&gathering->outer, loop, async__gather_cancel);
+    }
+    loop = gathering->outer.future.loop;
+    if (!async__gather_room(gathering, loop)) {
+        if (object.future == NULL) async__never_awaited(loop, ASYNC_ENOMEM);
+        return gathering->error = ASYNC_ENOMEM;
+    }
+    child = &gathering->children[gathering->count];
+    child->node.link.prev = NULL;
+    child->gathering = gathering;
+    if (object.future != NULL) {
+        child->future = (async_future *)object.future;
+        child->future->shares++;
+    } else {
+        async_task *task = async_loop_create_task(loop, object);
+        if (task == NULL) return gathering->error = async_last_error();
+        child->future = &task->future;
+    }
+    gathering->count++;
+    return 0;
+}
+
+int async__gather_each(async_gathering *gathering, int count, ...)
+{
+    va_list objects;
+    int error = 0;
+    va_start(objects, count);
+    while (count-- > 0 && !error)
+        error = async_gather_add(gathering, va_arg(objects, async_object));
+    va_end(objects);
+    return error;
+}
+
+void async_gather_return_exceptions(async_gathering *gathering)
+{
+    gathering->returns_errors = 1;
+}
+
+async_future *async_gather_start(async_gathering *gathering)
+{
+    async_future *outer = &gathering->outer.future;
+    uint32_t i;
+    if (gathering->started) return outer;
+    if (outer->loop == NULL)
+        async_operation_init(&gathering->outer, async__running,
+                             async__gather_cancel);
+    gathering->started = 1;
+    if (gathering->error) {
+        async__gather_cancel(&gathering->outer);
+        async__gather_fail(gathering, gathering->error);
+        return outer;
+    }
+    if (gathering->count == 0) {
+        async__gather_fail(gathering, 0);
+        return outer;
+    }
+    /* One that is there twice is waited for once. */
+    for (i = 0; i < gathering->count; i++) {
+        async__member *child = &gathering->children[i];
+        if (child->future->kind & ASYNC__MARKED) continue;
+        child->future->kind |= ASYNC__MARKED;
+        gathering->different++;
+        child->node.run = async__child_done;
+        if (child->future->state == ASYNC__PENDING)
+            async__list_append(&child->future->waiters, &child->node.link);
+        else
+            child->node.link.prev = &child->node.link; /* done: below */
+    }
+    for (i = 0; i < gathering->count; i++) {
+        async__member *child = &gathering->children[i];
+        child->future->kind &= (unsigned char)~ASYNC__MARKED;
+        if (child->node.link.prev == &child->node.link)
+            async__child_done(&child->node);
+    }
+    return outer;
+}
+
+ASYNC(async_gather)
+{
+    ASYNC_BEGIN(async_gather);
+    ASYNC__WAIT_FOR(async_gather_start(self->gathering));
+    (void)async__awaited(co);
+    async__drop(co);
+    if (co->error) async_gather_clear(self->gathering);
+    ASYNC__CHECK;
+    ASYNC_END;
+}
+
+int async_gather_error(const async_gathering *gathering, size_t index)
+{
+    if (index >= gathering->count) return ASYNC_EINVAL;
+    if (gathering->children[index].future->state == ASYNC__PENDING)
+        return ASYNC_ENOTREADY;
+    return gathering->children[index].future->error;
+}
+
+size_t async_gather_count(const async_gathering *gathering)
+{
+    return gathering->count;
+}
+
+void *async__gathered(const async_gathering *gathering, size_t index,
+                      async_function *name)
+{
+    const char *wrong = "there is no child of that index";
+    if (index < gathering->count) {
+        async_future *future = gathering->children[index].future;
+        async_task *task = (async_task *)(void *)future;
+        wrong = "that child is no coroutine: it has its value itself";
+        if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK) {
+            wrong = "that child has no result: ask async_gather_error() first";
+            if (future->state == ASYNC__FINISHED && future->error == 0) {
+                async_frame *frame = (async_frame *)(void *)task->co->sp;
+                if (frame->code.info->resume == name) return frame;
+                wrong = "that child is another coroutine";
+            }
+        }
+    }
+    async__trap(wrong, "GATHERED", "task.h", __LINE__);
+}
+
+/* --- wait for --------------------------------------------------------------------------------- */
+
+static void async__limit_expired(async_node *node)
+{
+    async__limit *limit = (async__limit *)(void *)node;
+    limit->state = ASYNC__EXPIRING;
+    async_task_cancel(limit->task);
+}
+
+static void async__limit_enter(async__limit *limit, async *co,
+                               async_duration timeout)
+{
+    async_loop *loop = async_loop_of(co);
+    limit->task = async__task_of(co);
+    limit->requests = limit->task->requests;
+    limit->state = ASYNC__UNLIMITED;
+    if (timeout == ASYNC_FOREVER) return;
+    limit->state = ASYNC__ARMED;
+    limit->timer.node.run = async__limit_expired;
+    async__arm(loop, &limit->timer, async__after(loop, timeout));
+}
+
+/* What becomes of an error that leaves the block. */
+static int async__limit_leave(async__limit *limit, int error)
+{
+    if (limit->state == ASYNC__ARMED) {
+        limit->state = ASYNC__UNLIMITED;
+        async__unlink(&limit->timer.node.link);
+    } else if (limit->state == ASYNC__EXPIRING) {
+        limit->state = ASYNC__EXPIRED;
+        /* Others may have asked for cancellation too: theirs goes on. */
+        if (async_task_uncancel(limit->task) <= limit->requests &&
+            error == ASYNC_ECANCELED)
+            return ASYNC_ETIMEDOUT;
+    }
+    return error;
+}
+
+static void async__until_done_wake(async_node *node)
+{
+    struct async__until_done *self =
+        (struct async__until_done *)(void *)((char *)node -
+                                             offsetof(struct async__until_done,
+                                                      done));
+    node->link.prev = NULL;
+    async_future_set_result(&self->waiter);
+}
+
+/* Takes a node out of where it waits for `future`, if it still does. */
+static void async__forget(async_future *future, async_node *node)
+{
+    if (node->link.prev == NULL) return;
+    if (future->state == ASYNC__PENDING)
+        async__unlink(&node->link);
+    else
+        async__unready(future->loop, node);
+}
+
+ASYNC(async__until_done)
+{
+    ASYNC_BEGIN(async__until_done);
+    async_future_init(&self->waiter, self->future->loop);
+    self->done.run = async__until_done_wake;
+    async__list_append(&self->future->waiters, &self->done.link);
+    ASYNC__WAIT_FOR(&self->waiter);
+    (void)async__awaited(co);
+    async__drop(co);
+    async__forget(self->future, &self->done);
+    ASYNC__CHECK;
+    ASYNC_END;
+}
+
+/* For what makes a task of an object that is a coroutine: 0, or raised. */
+static int async__ensure_future(async *co, async_object *object,
+                                async_task **made)
+{
+    if (object->future != NULL) return 0;
+    *made = async_loop_create_task(async_loop_of(co), *object);
+    if (*made == NULL) {
+        async__spawn_failed(co);
+        return -1;
+    }
+    object->future = &(*made)->future;
+    return 0;
+}
+
+ASYNC(async_wait_for)
+{
+    ASYNC_BEGIN(async_wait_for);
+    if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
+    if (self->timeout > 0) {
+        async__limit_enter(&self->limit, co, self->timeout);
+        ASYNC_TRY {
+            if (self->object.future != NULL) {
+                AWAIT_FUTURE((async_future *)self->object.future);
+                self->frame.result = self->object.future;
+            } else {
+                AWAIT_CO(self->object);
+                self->frame.result = co->sp;
+            }
+        } ASYNC_EXCEPT_ALL(self->error) {
+        } ASYNC_END_TRY
+        self->error = async__limit_leave(&self->limit, self->error);
+    } else {
+        /* As asyncio does it: a task that is cancelled before it starts. */
+        if (async__ensure_future(co, &self->object, &self->made)) ASYNC__FAIL;
+        ASYNC_TRY {
+            self->frame.result = self->object.future;
+            if (!async_future_done((async_future *)self->object.future)) {
+                async_future_cancel((async_future *)self->object.future);
+                AWAIT(async__until_done, (async_future *)self->object.future);
+                self->late = 1;
+            }
+            AWAIT_FUTURE((async_future *)self->object.future);
+        } ASYNC_EXCEPT_ALL(self->error) {
+            if (self->late && self->error == ASYNC_ECANCELED &&
+                async_future_cancelled((async_future *)self->object.future))
+                self->error = ASYNC_ETIMEDOUT;
+        } ASYNC_END_TRY
+        async_task_release(self->made);
+    }
+    if (self->error) {
+        co->error = self->error;
+        ASYNC__FAIL;
+    }
+    ASYNC_END;
+}
+
+/* --- shield -------------------------------------------------------------------------------------- */
+
+static void async__shield_inner_done(async_node *node)
+{
+    struct async_shield *self =
+        (struct async_shield *)(void *)((char *)node -
+                                        offsetof(struct async_shield,
+                                                 inner_done));
+    async_future *inner = (async_future *)self->object.future;
+    node->link.prev = NULL;
+    if (self->outer.state != ASYNC__PENDING) {
+        /* Too late to tell anybody. */
+        inner->kind |= ASYNC__RETRIEVED;
+        return;
+    }
+    if (inner->state == ASYNC__CANCELLED)
+        async_future_cancel(&self->outer);
+    else
+        async_future_set_result(&self->outer);
+}
+
+ASYNC(async_shield)
+{
+    ASYNC_BEGIN(async_shield);
+    if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
+    if (async__ensure_future(co, &self->object, &self->made)) ASYNC__FAIL;
+    ((async_future *)self->object.future)->shares++;
+    if (!async_future_done((async_future *)self->object.future)) {
+        async_future_init(&self->outer, async_loop_of(co));
+        self->inner_done.run = async__shield_inner_done;
+        async__list_append(&((async_future *)self->object.future)->waiters,
+                           &self->inner_done.link);
+        ASYNC__WAIT_FOR(&self->outer);
+        (void)async__awaited(co);
+        async__drop(co);
+        async__forget((async_future *)self->object.future, &self->inner_done);
+    }
+    if (!co->error && ((async_future *)self->object.future)->error)
+        async__take_error(co, (async_future *)self->object.future);
+    async__unshare((async_future *)self->object.future);
+    async_task_release(self->made);
+    ASYNC__CHECK;
+    ASYNC_END;
+}
+
+/* --- running ----------------------------------------------------------------------------------------- */
+
+static int async__stop_loop(async_future *future, void *loop)
+{
+    (void)future;
+    async_loop_stop((async_loop *)loop);
+    return 0;
+}
+
+/* run_until_complete, which leaves the task made, if any, in *made. */
+static int async__run_object(async_loop *loop, async_object object,
+                             async_task **made)
+{
+    async_future *future = (async_future *)object.future;
+    async_done_callback node;
+    int error;
+    *made = NULL;
+    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    if (loop->running) return ASYNC_ELOOPRUNNING;
+    if (async__running != NULL) return ASYNC_EOTHERRUNNING;
+    if (future == NULL) {
+        *made = async_loop_create_task(loop, object);
+        if (*made == NULL) return async_last_error();
+        future = &(*made)->future;
+    }
+    memset(&node, 0, sizeof node);
+    async_future_add_done_callback(future, &node, async__stop_loop, loop);
+    error = async_loop_run_forever(loop);
+    async_done_callback_cancel(&node);
+    if (error) return error;
+    if (future->state == ASYNC__PENDING) return ASYNC_ELOOPSTOPPED;
+    return async_future_result(future);
+}
+
+int async__run_task_into(async_loop *loop, async_object object, void *result,
+                         size_t offset, size_t size)
+{
+    async_task *made;
+    int error = async__run_object(loop, object, &made);
+    if (!error && result != NULL)
+        memcpy(result, made->co->sp + offset, size);
+    async_task_release(made);
+    return error;
+}
+
+int async_loop_run_until_complete(async_loop *loop, async_object object)
+{
+    return async__run_task_into(loop, object, NULL, 0, 0);
+}
+
+/* When the last of the cancelled tasks has ended, gathering them would take
+ * asyncio two iterations more. */
+static int async__departure_over(void *loop)
+{
+    async_loop_stop((async_loop *)loop);
+    return 0;
+}
+static int async__departure_gathered(void *context)
+{
+    async_loop *loop = (async_loop *)context;
+    return async_loop_call_soon(loop, &loop->departure->handle,
+                                async__departure_over, loop);
+}
+static void async__departed(async_loop *loop, async_task *task)
+{
+    async__departure *departure = loop->departure;
+    task->leaving = 0;
+    async__list_append(&departure->ended, &task->all);
+    if (--departure->left == 0)
+        async_loop_call_soon(loop, &departure->handle,
+                             async__departure_gathered, loop);
+}
+
+/* Cancels all tasks and waits for them.  Counterpart: the end of
+ * asyncio.run(). */
+static int async__cancel_all_tasks(async_loop *loop)
+{
+    async__departure departure;
+    async_task *task = NULL;
+    int error = 0;
+    memset(&departure, 0, sizeof departure);
+    async__list_init(&departure.ended);
+    while ((task = async_all_tasks(loop, task)) != NULL) {
+        task->leaving = 1;
+        task->future.shares++;
+        departure.left++;
+    }
+    if (departure.left == 0) return 0;
+    loop->departure = &departure;
+    while ((task = async_all_tasks(loop, task)) != NULL)
+        async_task_cancel(task);
+    error = async_loop_run_forever(loop);
+    async_handle_cancel(&departure.handle);
+    /* Some may refuse to end, if the loop was stopped before. */
+    while ((task = async_all_tasks(loop, task)) != NULL)
+        if (task->leaving) {
+            task->leaving = 0;
+            task->future.shares--;
+        }
+    loop->departure = NULL;
+    while (!async__list_empty(&departure.ended)) {
+        task = async__task_of_link(departure.ended.next);
+        async__unlink(&task->all);
+        if (task->future.state == ASYNC__FINISHED && task->future.error != 0) {
+            task->future.kind |= ASYNC__RETRIEVED;
+            async__report(loop,
+                          "unhandled exception during asyncio.run() shutdown",
+                          task->future.error, &task->future, NULL);
+        }
+        async__unshare(&task->future);
+    }
+    return error;
+}
+
+int async__run_on_into(async_loop *loop, async_object object, void *result,
+                       size_t offset, size_t size)
+{
+    async_task *made;
+    int error, left;
+#ifndef ASYNC_NO_TRACEBACK
+    async_traceback traceback;
+#endif
+    if (async__running != NULL) return ASYNC_ENESTEDRUN;
+    error = async__run_object(loop, object, &made);
+#ifndef ASYNC_NO_TRACEBACK
+    if (error) {
+        traceback.count = 0;
+        if (made != NULL) async_traceback_of(made->co, &traceback);
+        traceback.error = error;
+    }
+#endif
+    if (!error && result != NULL)
+        memcpy(result, made->co->sp + offset, size);
+    async_task_release(made);
+    left = async__cancel_all_tasks(loop);
+#ifndef ASYNC_NO_TRACEBACK
+    if (error)
+        async_traceback_print(&traceback,
+                              "caesura: an error left the main coroutine");
+#endif
+    return error ? error : left;
+}
+
+int async_run_on(async_loop *loop, async_object object)
+{
+    return async__run_on_into(loop, object, NULL, 0, 0);
+}
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */
