@@ -747,28 +747,27 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 
 /* --- data ---------------------------------------------------------------- */
 
-/* One static object a coroutine function; a suspended frame points at it. */
+/* One static object a coroutine function, which gives it to who asks. */
 typedef struct async_info {
-    async_function *resume;
 #ifndef ASYNC_NO_NAMES
     const char *name, *file;
+#else
+    char nothing;
 #endif
 } async_info;
 
 typedef uint32_t async__state;
 
 struct async_frame {
-    union {
-        const async_info *info; /* once it has started */
-        async_function *start;  /* before, in an object or a generator */
-    } code;
-    async_frame *caller; /* NULL until it has suspended */
-    async__state state;  /* where: line * 4 + kind; 0 before the start */
-    int16_t parked[2];   /* what a FINALLY, and one inside it, go on with */
+    async_function *resume; /* set when it suspends, or by who starts it */
+    async_frame *caller;    /* NULL until it has suspended */
+    async__state state;     /* where: line * 4 + kind; 0 before the start */
+    int16_t parked[2];      /* what a FINALLY, and one inside it, go on with */
 };
 
 enum { ASYNC__ALIGNMENT = __alignof__(async_frame) };
-#define ASYNC__OVER ((async__state)0xffffffffu) /* a generator has ended */
+#define ASYNC__OVER ((async__state)0xffffffffu)  /* a generator has ended */
+#define ASYNC__WHO ((async__state)0xfffffffeu) /* tell who you are */
 #define ASYNC__LINE_OF(state) ((int)((state) / 4))
 
 /* What a function returns to its caller, and to async__continue(). */
@@ -843,7 +842,8 @@ struct async_object {
 
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
                                  const char *file, int line);
-ASYNC__NORETURN void async__lost(const async_info *info, async_frame *frame);
+ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
+                                          const async_info *info);
 ASYNC__NORETURN void async__stray_exit(const async_info *info,
                                        async_frame *frame);
 ASYNC__COLD void async__raised(async *co, int error);
@@ -864,7 +864,7 @@ ASYNC__COLD void *async__grow(async *co, async_frame *caller, size_t size,
                               size_t alignment);
 #ifndef ASYNC_NO_HEAP
 ASYNC__COLD async_frame *async__shrink(async *co, async_frame *chunk);
-extern const async_info async__chunk_info;
+async_status async__chunk_frame(async *co, void *frame);
 #endif
 /* What async.h must ask of a task, set by task.h: the allocator by which its
  * stack grows, or NULL; and where that stack starts. */
@@ -936,12 +936,12 @@ static inline async_status async__next(async *co, async_frame *generator,
         return async__status(ASYNC__EXHAUSTED);
     generator->caller = NULL;
     if (generator->state != 0)
-        return generator->code.info->resume(co, generator);
+        return generator->resume(co, generator);
     if (error) {
         generator->state = ASYNC__OVER;
         return async__status(ASYNC__EXHAUSTED);
     }
-    return generator->code.start(co, generator);
+    return generator->resume(co, generator);
 }
 
 /* Whether a status of async__next() means that the caller suspends too. */
@@ -972,7 +972,7 @@ static inline int async__continue(async *co, async_status status)
             return status.code;
         frame = co->top;
         if (ASYNC__UNLIKELY(status.code == ASYNC__GO_ON)) {
-            status = frame->code.info->resume(co, frame);
+            status = frame->resume(co, frame);
             continue;
         }
         if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
@@ -982,7 +982,7 @@ static inline int async__continue(async *co, async_status status)
             return status.code;
         }
 #ifndef ASYNC_NO_HEAP
-        if (ASYNC__UNLIKELY(caller->code.info == &async__chunk_info)) {
+        if (ASYNC__UNLIKELY(caller->resume == async__chunk_frame)) {
             caller = async__shrink(co, caller);
             if (caller == NULL) {
                 co->top = NULL;
@@ -991,14 +991,14 @@ static inline int async__continue(async *co, async_status status)
         }
 #endif
         co->top = caller;
-        status = caller->code.info->resume(co, caller);
+        status = caller->resume(co, caller);
     }
 }
 
 static inline int async__resume(async *co)
 {
     async_frame *frame = co->top;
-    return async__continue(co, frame->code.info->resume(co, frame));
+    return async__continue(co, frame->resume(co, frame));
 }
 
 static inline ASYNC__MUST_USE async_object
@@ -1087,9 +1087,9 @@ async__object(async_function *start, const void *frame, size_t size,
     ASYNC__CAT(two_awaits_on_line_, __LINE__) : ASYNC__UNUSED;
 
 #ifdef ASYNC_NO_NAMES
-#define ASYNC__INFO(name) { name }
+#define ASYNC__INFO(name) { 0 }
 #else
-#define ASYNC__INFO(name) { name, #name, __FILE__ }
+#define ASYNC__INFO(name) { #name, __FILE__ }
 #endif
 
 /* A compound literal in place: no copy, however large the frame. */
@@ -1104,6 +1104,11 @@ async__object(async_function *start, const void *frame, size_t size,
     (*(place) = (struct name){ .frame = { .is = { .head = { .state = 0 } } }, \
                                __VA_ARGS__ })
 #endif
+
+/* The same for a frame that somebody else will start. */
+#define ASYNC__BUILD_STARTING(place, name, ...)                               \
+    ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
+    (place)->frame.is.head.resume = name
 
 /* --- bodies -------------------------------------------------------------- */
 
@@ -1127,9 +1132,8 @@ async__object(async_function *start, const void *frame, size_t size,
     do {                                                                      \
         switch (ASYNC__STATE(async__self->state)) {                           \
         default:                                                              \
-            async__lost(&async__info, async__self);                           \
+            return async__elsewhere(co, async__self, &async__info);           \
         ASYNC__CASE(0)                                                        \
-            async__self->code.info = &async__info;                            \
             {
 
 #define ASYNC__END                                                            \
@@ -1240,6 +1244,7 @@ async__object(async_function *start, const void *frame, size_t size,
         ASYNC__BUILD(async__child, name, __VA_ARGS__);                        \
         async__code = name(co, async__child);                                 \
         if (async__code.code != ASYNC__ENDED) {                               \
+            async__child->frame.is.head.resume = name;                        \
             async__link(&async__child->frame.is.head, async__self);           \
             async__self->state = ASYNC__AT(0);                                \
             return async__code;                                               \
@@ -1328,7 +1333,7 @@ template <class Frame> struct async__held {
     const void *address() const { return &frame; }
     Frame generator(async_function *start)
     {
-        frame.frame.is.head.code.start = start;
+        frame.frame.is.head.resume = start;
         return frame;
     }
 };
@@ -1351,7 +1356,7 @@ extern "C" {
         __alignof__(struct name), ASYNC__KIND(name) == 2)
 #define ASYNC__GENERATOR(name, ...)                                           \
     ((struct name){                                                           \
-        .frame = { .is = { .head = { .code = { .start = name } } } },         \
+        .frame = { .is = { .head = { .resume = name } } },         \
         __VA_ARGS__ })
 #endif
 
@@ -1679,10 +1684,16 @@ ASYNC__NORETURN void async__trap(const char *what, const char *name,
 #define ASYNC__INFO_FILE(info) ((void)(info), "?")
 #endif
 
-void async__lost(const async_info *info, async_frame *frame)
+/* A state that is none of the function's awaits: a question, or a mistake. */
+async_status async__elsewhere(async *co, async_frame *frame,
+                              const async_info *info)
 {
+    if (frame->state == ASYNC__WHO) {
+        co->wait.memory = (void *)(uintptr_t)info;
+        return async__status(ASYNC__ENDED);
+    }
     if (frame->state == ASYNC__OVER)
-        async__trap("a generator was resumed while it was being closed",
+        async__trap("a generator was resumed after its end",
                     ASYNC__INFO_NAME(info), ASYNC__INFO_FILE(info), 0);
     async__trap("an AWAIT stands inside a switch, where it cannot be resumed; "
                 "use if and else, or put it in a coroutine of its own",
@@ -1867,7 +1878,11 @@ typedef struct async__chunk {
 
 enum { ASYNC__FIRST_CHUNK = 256, ASYNC__LARGEST_CHUNK = 65536 };
 
-const async_info async__chunk_info = ASYNC__INFO(NULL);
+async_status async__chunk_frame(async *co, void *frame)
+{
+    (void)co, (void)frame; /* never resumed: async__shrink() takes it away */
+    return async__status(ASYNC__ENDED);
+}
 
 static size_t async__chunk_size(const async__chunk *chunk)
 {
@@ -1893,7 +1908,7 @@ void *async__grow(async *co, async_frame *caller, size_t size,
         return NULL;
     }
     chunk = (async__chunk *)(memory + bytes) - 1;
-    chunk->head.code.info = &async__chunk_info;
+    chunk->head.resume = async__chunk_frame;
     chunk->head.caller = caller->caller;
     chunk->head.state = 1;
     chunk->memory = memory;
@@ -1926,7 +1941,7 @@ static void async__close_chunk(async *co)
 
 async_frame *async__shrink(async *co, async_frame *frame)
 {
-    while (frame != NULL && frame->code.info == &async__chunk_info) {
+    while (frame != NULL && frame->resume == async__chunk_frame) {
         frame = frame->caller;
         async__close_chunk(co);
     }
@@ -1995,6 +2010,7 @@ async_status async__call(async *co, async_frame *caller, async_object object)
     memcpy(child, object.frame, object.size);
     status = object.start(co, child);
     if (status.code != ASYNC__ENDED) {
+        child->resume = object.start;
         async__link(child, caller);
     } else {
         co->sp = (char *)child;
@@ -2024,7 +2040,7 @@ static int async__lay(async *co, void *memory, size_t size,
     if (first == NULL) return ASYNC_ENOMEM;
     co->flags = 0;
     memcpy(first, object.frame, object.size);
-    first->code.start = object.start;
+    first->resume = object.start;
     co->top = first;
     return 0;
 }
@@ -2073,7 +2089,7 @@ static int async__run_on(async *co)
             co->top = NULL;
             code = ASYNC__ENDED;
         } else {
-            code = async__continue(co, co->top->code.start(co, co->top));
+            code = async__continue(co, co->top->resume(co, co->top));
         }
     }
     if (code != ASYNC__ENDED) return ASYNC_SUSPENDED;
@@ -2129,7 +2145,7 @@ int async__drive(async_frame *generator, int error)
     async_status status;
     int code, refusals = 0;
     if (generator->state == ASYNC__OVER) return error;
-    if (generator->state == 0 && generator->code.start == NULL)
+    if (generator->state == 0 && generator->resume == NULL)
         async__trap("a generator must be initialised: "
                     "= ASYNC_GENERATOR(name, arguments)",
                     "ASYNC_NEXT", "async.h", __LINE__);
@@ -2173,7 +2189,7 @@ static const async_frame *async__visible(const async_frame *frame)
 {
 #ifndef ASYNC_NO_HEAP
     while (frame != NULL && frame->state != 0 &&
-           frame->code.info == &async__chunk_info)
+           frame->resume == async__chunk_frame)
         frame = frame->caller;
 #endif
     return frame;
@@ -2190,14 +2206,26 @@ const async_frame *async_frame_caller(const async_frame *frame)
     return async__visible(frame->caller);
 }
 
+/* A frame does not know its name, but its function does. */
+static const async_info *async__who(const async_frame *frame)
+{
+    async_frame *asked = (async_frame *)(uintptr_t)frame;
+    async__state state = asked->state;
+    async answer;
+    asked->state = ASYNC__WHO;
+    (void)asked->resume(&answer, asked);
+    asked->state = state;
+    return (const async_info *)answer.wait.memory;
+}
+
 const char *async_frame_name(const async_frame *frame)
 {
-    return ASYNC__INFO_NAME(frame->code.info);
+    return ASYNC__INFO_NAME(async__who(frame));
 }
 
 const char *async_frame_file(const async_frame *frame)
 {
-    return ASYNC__INFO_FILE(frame->code.info);
+    return ASYNC__INFO_FILE(async__who(frame));
 }
 
 int async_frame_line(const async_frame *frame)

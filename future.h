@@ -394,15 +394,15 @@ struct async_operation {
     const async *from; /* where its error was raised, for the traceback */
 };
 
-/* What future.h must ask of task.h. */
-typedef struct async__task_hooks {
-    void (*ended)(async *co);
-    int (*cancel)(async_future *future);
-    void (*unshared)(async_future *future); /* nobody holds it any more */
-    void (*close)(async_loop *loop, int again);
-    const char *(*name)(const async_future *future, char *buffer, size_t size);
-    const async *(*coroutine)(const async_future *future);
-} async__task_hooks;
+/* Of task.h, which the implementation includes. */
+void async__task_ended(async *co);
+void async__task_unshared(async_future *future); /* nobody holds it now */
+int async__task_cancel(async_future *future);
+void async__tasks_close(async_loop *loop, int again);
+const char *async__task_name(const async_future *future, char *buffer,
+                             size_t size);
+const async *async__task_coroutine(const async_future *future);
+const char *async__task_stack_start(const async *co);
 
 enum {
     ASYNC__WHEEL_SHIFT = 18,
@@ -420,6 +420,7 @@ typedef struct async__wheel {
 
 enum { ASYNC__POOL_STEP = 16, ASYNC__POOL_CLASSES = 32,
        ASYNC__POOL_LIMIT = ASYNC__POOL_STEP * ASYNC__POOL_CLASSES };
+#define ASYNC__POOL_CLASS(size) (((size)-1) / ASYNC__POOL_STEP)
 typedef struct async__pool {
     struct {
         void *free; /* a list through the first word */
@@ -430,29 +431,30 @@ typedef struct async__pool {
 } async__pool;
 
 struct async_loop {
-    async_link ready;     /* .next is the first */
-    async_link *tail;     /* of the ready queue, or &ready */
+    async_link ready;     /* .next is the first, unless tail is &ready */
+    async_link *tail;     /* of the ready queue */
     async_link *batch;    /* what is left of this iteration */
     async *current;       /* the task's coroutine that runs, or NULL */
-    long budget;          /* how many may run before the next poll */
+    unsigned char attend; /* poll before the next iteration */
     unsigned char reload; /* the head of the batch was taken out */
     unsigned char running, stopping, closed, always;
     async_link due;       /* timers of this iteration */
     async_time now;       /* as last read */
     async_time polled;    /* when it last polled */
-    long interval;        /* the budget after a poll */
+    long interval;        /* how many may run before the next poll */
     void (*kick)(async_loop *loop); /* tells a host loop that there is work */
     const async_backend *backend;
     const async_allocator *allocator;
     async_allocator pooled;
-    const async__task_hooks *hooks;
     async_link tasks;     /* all pending, in the order of their creation */
-    uint32_t tasks_made, tasks_held;
+    uint32_t tasks_made;
+    uint32_t task_blocks; /* of heap tasks, living or gone */
     struct async__departure *departure; /* of async_run */
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from other threads, newest first; atomic */
     async__pool pool;
+    async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
     async__wheel wheel;
 };
 
@@ -468,10 +470,10 @@ static inline int async__list_empty(const async_link *list)
 }
 static inline void async__list_append(async_link *list, async_link *link)
 {
-    if (list->next == NULL) async__list_init(list);
+    async_link *last = list->next != NULL ? list->prev : list;
     link->next = list;
-    link->prev = list->prev;
-    list->prev->next = link;
+    link->prev = last;
+    last->next = link;
     list->prev = link;
 }
 static inline void async__unlink(async_link *link)
@@ -503,7 +505,8 @@ static inline void async__kick(async_loop *loop)
     if (ASYNC__UNLIKELY(loop->kick != NULL)) loop->kick(loop);
 }
 
-/* Makes the waiters of a finished future ready. */
+/* Makes the waiters of a finished future ready; nobody looks at its list from
+ * then on. */
 static inline void async__wake(async_future *future)
 {
     if (!async__list_empty(&future->waiters)) {
@@ -513,7 +516,6 @@ static inline void async__wake(async_future *future)
         loop->tail->next = first;
         last->next = NULL;
         loop->tail = last;
-        future->waiters.next = future->waiters.prev = NULL;
         async__kick(loop);
     }
 }
@@ -601,9 +603,9 @@ static inline void *async__allocate(async_loop *loop, size_t size)
 #ifndef ASYNC_NO_POOL
     if (ASYNC__LIKELY(size <= ASYNC__POOL_LIMIT)) {
         void **block =
-            (void **)loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free;
+            (void **)loop->pool.classes[ASYNC__POOL_CLASS(size)].free;
         if (ASYNC__LIKELY(block != NULL)) {
-            loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free = *block;
+            loop->pool.classes[ASYNC__POOL_CLASS(size)].free = *block;
             return block;
         }
     }
@@ -615,8 +617,8 @@ static inline void async__release(async_loop *loop, void *memory, size_t size)
 #ifndef ASYNC_NO_POOL
     if (ASYNC__LIKELY(size <= ASYNC__POOL_LIMIT)) {
         *(void **)memory =
-            loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free;
-        loop->pool.classes[(size - 1) / ASYNC__POOL_STEP].free = memory;
+            loop->pool.classes[ASYNC__POOL_CLASS(size)].free;
+        loop->pool.classes[ASYNC__POOL_CLASS(size)].free = memory;
         return;
     }
 #endif
@@ -647,13 +649,14 @@ static inline async_time async__after(async_loop *loop, async_duration delay)
     return now + delay;
 }
 
-/* Begins to wait.  Returns 1 when the coroutine must suspend, else co->error
- * or the result is there.  co->wait.future is the future either way, until
- * async__drop(); NULL after misuse. */
-static inline int async__await(async *co, async_future *future)
+/* Begins to wait, with a share of the future's, or with the caller's own.
+ * Returns 1 when the coroutine must suspend, else co->error or the result is
+ * there.  co->wait.future is the future until async__drop(); NULL after
+ * misuse. */
+static inline int async__await(async *co, async_future *future, int share)
 {
     co->wait.future = future;
-    future->shares++;
+    if (share) future->shares++;
     if (future->state != ASYNC__PENDING) return 0;
     if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK))) {
         async__await_misused(co, ASYNC_ENOTASK);
@@ -685,7 +688,7 @@ static inline void async__unshare(async_future *future)
 {
     if (--future->shares == 0 &&
         (future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-        future->loop->hooks->unshared(future);
+        async__task_unshared(future);
 }
 static inline void async__drop(async *co)
 {
@@ -694,9 +697,10 @@ static inline void async__drop(async *co)
     if (future != NULL) async__unshare(future);
 }
 
-#define ASYNC__WAIT_FOR(future)                                               \
+#define ASYNC__WAIT_FOR(future) ASYNC__WAIT_WITH(future, 1)
+#define ASYNC__WAIT_WITH(future, share)                                       \
     ASYNC__ONE_A_LINE                                                         \
-    if (async__await(co, (future))) {                                         \
+    if (async__await(co, (future), (share))) {                                \
         ASYNC__PARK(ASYNC__WAITING);                                          \
     }
 #define ASYNC__AWAIT_FUTURE(future)                                           \
@@ -751,7 +755,7 @@ enum { ASYNC__FIRST_SLAB = 1024, ASYNC__LARGEST_SLAB = 65536 };
 /* Takes a block of `size` from the class's slab, or a new slab. */
 static void *async__carve(async_loop *loop, size_t size)
 {
-    size_t which = (size - 1) / ASYNC__POOL_STEP;
+    size_t which = ASYNC__POOL_CLASS(size);
     size_t block = (which + 1) * ASYNC__POOL_STEP;
     char *memory = loop->pool.classes[which].fresh;
     if (memory == NULL ||
@@ -778,7 +782,7 @@ static void *async__carve(async_loop *loop, size_t size)
 
 void *async__allocate_fresh(async_loop *loop, size_t size)
 {
-    if (loop->allocator == NULL) return NULL;
+    if (loop->allocator == NULL || loop->closed) return NULL;
 #ifndef ASYNC_NO_POOL
     if (size <= ASYNC__POOL_LIMIT) return async__carve(loop, size);
 #endif
@@ -799,6 +803,7 @@ static void async__pool_close(async_loop *loop)
         slab = next;
     }
     memset(&loop->pool, 0, sizeof loop->pool);
+    memset(loop->gone, 0, sizeof loop->gone);
 }
 
 /* The pool as an allocator, for what grows. */
@@ -871,7 +876,7 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
     timer->deadline = deadline;
     async__wheel_place(&loop->wheel, timer);
     /* One that is due already must be seen in the next iteration. */
-    if (deadline <= loop->now) loop->budget = 0;
+    if (deadline <= loop->now) loop->attend = 1;
     async__kick(loop);
 }
 
@@ -1026,35 +1031,34 @@ void async__unready(async_loop *loop, async_node *node)
 
 /* --- coroutines on a loop --------------------------------------------------------- */
 
-/* What the loop does when a coroutine has given back control otherwise than
- * by a pause. */
-static inline void async__settle(async *co, int code)
+/* What the loop does when a coroutine has given back control.
+ *
+ * loop->current is only looked at by what users call: it is set where a
+ * coroutine is entered, and cleared where a callback is. */
+static void async__settle(async *co, int code)
 {
-    if (ASYNC__LIKELY(code == ASYNC__WAITING)) {
+    if (code == ASYNC__PAUSED) {
+        async__ready(async_loop_of(co), &co->node);
+    } else if (code == ASYNC__WAITING) {
         if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL) &&
             async__cancel_wait(co)) {
             co->flags &= ~ASYNC__MUST_CANCEL;
             co->node.run = async__step;
         }
     } else {
-        async_loop_of(co)->hooks->ended(co);
+        async__task_ended(co);
     }
 }
 
 void async__step(async_node *node)
 {
     async *co = (async *)(void *)node;
-    async_loop *loop = async_loop_of(co);
-    int code;
-    loop->current = co;
-    code = async__resume(co);
-    if (code == ASYNC__PAUSED)
-        async__ready(loop, node);
-    else
-        async__settle(co, code);
+    async_loop_of(co)->current = co;
+    async__settle(co, async__resume(co));
 }
 
-/* For one that was to be cancelled while it ran or stood in the queue. */
+/* For one that was to be cancelled while it ran or stood in the queue.  One
+ * that has not started never runs, not even its FINALLY. */
 void async__step_cancelled(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1062,6 +1066,11 @@ void async__step_cancelled(async_node *node)
     if (co->flags & ASYNC__MUST_CANCEL) {
         co->flags &= ~ASYNC__MUST_CANCEL;
         async__raised(co, ASYNC_ECANCELED);
+        if (co->top->state == 0) {
+            co->top = NULL;
+            async__settle(co, ASYNC__ENDED);
+            return;
+        }
     }
     async__step(node);
 }
@@ -1112,8 +1121,7 @@ void async__sleep(async *co, async_duration delay)
 
 void async__await_misused(async *co, int error)
 {
-    async_future *future = (async_future *)co->wait.future;
-    future->shares--;
+    async__unshare((async_future *)co->wait.future);
     co->wait.future = NULL;
     async__raised(co, error);
 }
@@ -1123,7 +1131,7 @@ void async__take_error(async *co, async_future *future)
     const async *from = NULL;
     future->kind |= ASYNC__RETRIEVED;
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-        from = future->loop->hooks->coroutine(future);
+        from = async__task_coroutine(future);
     else if ((future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION)
         from = ((async_operation *)(void *)future)->from;
     async__raised_from(co, future->error, from);
@@ -1174,7 +1182,7 @@ enum {
 /* Until when the backend may wait. */
 static async_time async__poll_deadline(async_loop *loop)
 {
-    if (loop->ready.next != NULL || loop->stopping) return ASYNC_NO_WAIT;
+    if (loop->tail != &loop->ready || loop->stopping) return ASYNC_NO_WAIT;
     return async__next_deadline(loop);
 }
 
@@ -1183,72 +1191,83 @@ static void async__after_poll(async_loop *loop, int waited)
 {
     async_duration passed = async__now(loop) - loop->polled;
     loop->polled = loop->now;
-    if (loop->always) {
-        loop->interval = 0;
-    } else if (!waited) {
+    if (!waited && !loop->always) {
         if (passed < ASYNC__OFTEN && loop->interval < ASYNC__LONG_INTERVAL)
             loop->interval *= 2;
         if (passed > ASYNC__SELDOM && loop->interval > ASYNC__SHORT_INTERVAL)
             loop->interval /= 2;
     }
-    loop->budget = loop->interval;
     async__take_remote(loop);
     async__expire(loop);
 }
 
-/* Runs what is ready, and then the timers that are due. */
-static void async__run_ready(async_loop *loop)
+/* Runs an iteration, and then further ones until there is a reason to poll.
+ * Returns with the queue as the last of them left it. */
+static void async__run_ready(async_loop *loop, long budget)
 {
-    async_link *link = loop->ready.next, *next;
-    long ran = 0;
-    loop->ready.next = NULL;
-    loop->tail = &loop->ready;
-    for (; link != NULL; link = next) {
-        async_node *node = (async_node *)(void *)link;
-        loop->batch = next = link->next;
-        ran++;
-        if (ASYNC__LIKELY(node->run == async__step)) {
+    while (loop->tail != &loop->ready) {
+        async_link *link = loop->ready.next, *next;
+        loop->tail = &loop->ready;
+        for (; link != NULL; link = next) {
+            async_node *node = (async_node *)(void *)link;
             async *co = (async *)(void *)node;
-            int code;
-            loop->current = co;
-            do code = async__resume(co);
-            /* Alone in the world, a task that only pauses is the whole of the
-             * next iteration. */
-            while (next == NULL && code == ASYNC__PAUSED &&
-                   loop->tail == &loop->ready && node->run == async__step &&
-                   async__list_empty(&loop->due) && --loop->budget > 0);
-            if (ASYNC__LIKELY(code == ASYNC__PAUSED))
+            async_status status;
+            loop->batch = next = link->next;
+            budget--;
+            if (ASYNC__LIKELY(node->run == async__step)) {
+                loop->current = co;
+                do status = co->top->resume(co, co->top);
+                /* Alone in the world, a task that only pauses is the whole of
+                 * the next iteration. */
+                while (ASYNC__UNLIKELY(next == NULL) &&
+                       status.code == ASYNC__PAUSED &&
+                       loop->tail == &loop->ready && --budget > 0 &&
+                       node->run == async__step && !loop->attend);
+            } else {
+                node->run(node);
+                goto ran;
+            }
+            if (ASYNC__LIKELY(status.code == ASYNC__PAUSED))
                 async__ready(loop, node);
-            else
-                async__settle(co, code);
-        } else {
-            loop->current = NULL;
-            node->run(node);
+            else if (status.code != ASYNC__WAITING ||
+                     co->flags & ASYNC__MUST_CANCEL)
+                async__settle(co, async__continue(co, status));
+        ran:
+            if (ASYNC__UNLIKELY(loop->reload)) {
+                loop->reload = 0;
+                next = loop->batch;
+            }
         }
-        if (ASYNC__UNLIKELY(loop->reload)) {
-            loop->reload = 0;
-            next = loop->batch;
-        }
+        if (ASYNC__UNLIKELY(budget <= 0 || loop->attend)) break;
     }
     loop->current = NULL;
+}
+
+static void async__run_due(async_loop *loop)
+{
     while (loop->due.next != &loop->due) {
         async_node *node = (async_node *)(void *)loop->due.next;
         async__unlink(&node->link);
         node->run(node);
-        ran++;
     }
-    loop->budget -= ran;
+    loop->current = NULL;
 }
 
 static int async__iterate(async_loop *loop)
 {
-    if (loop->budget <= 0 || loop->ready.next == NULL) {
-        async_time deadline = async__poll_deadline(loop);
-        int error = loop->backend->poll(loop, deadline);
-        if (error) return error;
-        async__after_poll(loop, deadline != ASYNC_NO_WAIT);
+    async_time deadline = async__poll_deadline(loop);
+    int error = loop->backend->poll(loop, deadline);
+    if (error) return error;
+    loop->attend = loop->always;
+    async__after_poll(loop, deadline != ASYNC_NO_WAIT);
+    if (ASYNC__UNLIKELY(!async__list_empty(&loop->due))) {
+        /* Timers belong to this iteration: no further one before them. */
+        loop->attend = 1;
+        async__run_ready(loop, 0);
+        async__run_due(loop);
+    } else {
+        async__run_ready(loop, loop->interval);
     }
-    async__run_ready(loop);
     return 0;
 }
 
@@ -1260,7 +1279,6 @@ int async_loop_run_forever(async_loop *loop)
     if (async__running != NULL) return ASYNC_EOTHERRUNNING;
     loop->running = 1;
     async__running = loop;
-    if (loop->stopping) loop->budget = 0;
     do error = async__iterate(loop);
     while (!error && !loop->stopping);
     loop->stopping = 0;
@@ -1272,7 +1290,7 @@ int async_loop_run_forever(async_loop *loop)
 void async_loop_stop(async_loop *loop)
 {
     loop->stopping = 1;
-    loop->budget = 0;
+    loop->attend = 1;
 }
 
 int async_loop_is_running(const async_loop *loop)
@@ -1305,16 +1323,18 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     async__list_init(&loop->wheel.near);
     __atomic_store_n(&async__task_allocator, &async__pool_of_task,
                      __ATOMIC_RELAXED);
+    __atomic_store_n(&async__task_stack, &async__task_stack_start,
+                     __ATOMIC_RELAXED);
 }
 
 int async_loop_close(async_loop *loop)
 {
     if (loop->running) return ASYNC_ECLOSERUNNING;
     if (loop->closed) return 0;
-    if (loop->hooks != NULL) loop->hooks->close(loop, 0);
+    async__tasks_close(loop, 0);
     /* What the backend still had to finish may wake tasks once more. */
     loop->backend->close(loop);
-    if (loop->hooks != NULL) loop->hooks->close(loop, 1);
+    async__tasks_close(loop, 1);
     loop->closed = 1;
     async__pool_close(loop);
     return 0;
@@ -1322,8 +1342,9 @@ int async_loop_close(async_loop *loop)
 
 /* --- callbacks ------------------------------------------------------------------------ */
 
-static void async__report(async_loop *loop, const char *message, int error,
-                          async_future *future, async_handle *handle)
+static ASYNC__COLD void async__report(async_loop *loop, const char *message,
+                                      int error, async_future *future,
+                                      async_handle *handle)
 {
     async_exception_context context;
     memset(&context, 0, sizeof context);
@@ -1344,6 +1365,7 @@ static void async__run_handle(async_node *node)
     async_callback *callback = handle->callback;
     void *argument = handle->argument;
     int error, cancelled = handle->cancelled;
+    loop->current = NULL;
     handle->place = ASYNC__NOWHERE;
     if (handle->owned == ASYNC__POOLED)
         async__release(loop, handle, sizeof *handle);
@@ -1498,9 +1520,10 @@ int async_loop_default_exception_handler(
     char what[256], name[64];
     const char *of = context->name;
     (void)argument;
-    if (of == NULL && context->future != NULL && loop->hooks != NULL &&
+    (void)loop;
+    if (of == NULL && context->future != NULL &&
         (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-        of = loop->hooks->name(context->future, name, sizeof name);
+        of = async__task_name(context->future, name, sizeof name);
     snprintf(what, sizeof what, "caesura: %s%s%s", context->message,
              of != NULL ? ": " : "", of != NULL ? of : "");
     if (context->error == 0) {
@@ -1509,9 +1532,9 @@ int async_loop_default_exception_handler(
 #ifndef ASYNC_NO_TRACEBACK
         async_traceback traceback;
         traceback.count = 0;
-        if (context->future != NULL && loop->hooks != NULL &&
+        if (context->future != NULL &&
             (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-            async_traceback_of(loop->hooks->coroutine(context->future),
+            async_traceback_of(async__task_coroutine(context->future),
                                &traceback);
         if (traceback.count > 0 && traceback.error != context->error)
             traceback.count = 0; /* overwritten since */
@@ -1571,7 +1594,7 @@ int async_future_cancel(async_future *future)
 {
     switch (future->kind & ASYNC__KIND_MASK) {
     case ASYNC__TASK:
-        return future->loop->hooks->cancel(future);
+        return async__task_cancel(future);
     case ASYNC__OPERATION:
         if (future->state == ASYNC__PENDING) {
             async_operation *operation = (async_operation *)(void *)future;
@@ -1596,6 +1619,7 @@ static void async__run_done_callback(async_node *node)
     async_done_callback *done = (async_done_callback *)(void *)node;
     async_loop *loop = done->future->loop;
     int error;
+    loop->current = NULL;
     done->place = ASYNC__NOWHERE;
     error = done->callback(done->future, done->argument);
     if (error < 0)
@@ -1679,6 +1703,11 @@ void async_future_destroy(async_future *future)
 
 #ifdef __cplusplus
 }
+#endif
+
+/* A loop runs tasks: its implementation is not whole without theirs. */
+#ifndef CAESURA_TASK_H
+#include "task.h"
 #endif
 
 #endif /* ASYNC_IMPLEMENTATION */

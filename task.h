@@ -343,27 +343,54 @@ int async_run_on(async_loop *loop, async_object main);
 struct async_task {
     async_future future; /* must be first */
     async *co;
-    async_link all;       /* in loop->tasks */
-    const char *name;     /* NULL: by number */
-    uint32_t number;
-    uint32_t first;       /* heap: the size of the block of co */
-    uint16_t requests;    /* cancelling() */
-    unsigned char heap;
-    unsigned char leaving; /* async_run waits for its end */
+    async_link all;      /* in loop->tasks; when it has gone, in loop->gone */
+    uintptr_t name;      /* a string, or a number * 2 + 1 */
+    uint32_t first : 24; /* heap: the size of the block of co */
+    uint32_t heap : 8;   /* 0: static */
+    uint16_t requests;   /* cancelling() */
+    uint16_t leaving;    /* async_run waits for its end */
 };
 
 enum {
     ASYNC__TASK_BLOCK = 128, /* a task and the start of its frame stack */
-    ASYNC__TASK_STACK = ASYNC__TASK_BLOCK - sizeof(async_task)
+    ASYNC__TASK_STACK = ASYNC__TASK_BLOCK - sizeof(async_task),
+    ASYNC__KEEP = 1, /* what to do with its blocks when it has gone */
+    ASYNC__FREE = 2
 };
 
-async_task *async__task_make(async_loop *loop, size_t size, size_t alignment,
-                             async_frame **first);
+void async__task_begin(async_task *task, async *co, async_loop *loop);
+async_task *async__task_make_slow(async_loop *loop, size_t size,
+                                  size_t alignment, async_frame **first);
 int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object);
 ASYNC__COLD void async__never_awaited(async_loop *loop, int why);
-int async__task_cancel(async_future *future);
 ASYNC__COLD void async__spawn_failed(async *co);
+
+static inline async_task *async__task_of_link(async_link *link)
+{
+    return (async_task *)(void *)((char *)link - offsetof(async_task, all));
+}
+
+/* A task with room for its first frame.  Where size and alignment are
+ * constants, as in ASYNC_SPAWN, it is a few instructions: the blocks of a task
+ * that has gone are kept together, for the next one of that size. */
+static inline async_task *async__task_make(async_loop *loop, size_t size,
+                                           size_t alignment,
+                                           async_frame **first)
+{
+    if (ASYNC__LIKELY(alignment <= ASYNC__ALIGNMENT && loop != NULL &&
+                      sizeof(async) + size <= ASYNC__POOL_LIMIT)) {
+        async_link **gone = &loop->gone[ASYNC__POOL_CLASS(sizeof(async) + size)];
+        if (ASYNC__LIKELY(*gone != NULL)) {
+            async_task *task = async__task_of_link(*gone);
+            *gone = (*gone)->next;
+            *first = (async_frame *)(void *)(task->co + 1);
+            async__task_begin(task, task->co, loop);
+            return task;
+        }
+    }
+    return async__task_make_slow(loop, size, alignment, first);
+}
 
 static inline async_task *async_loop_create_task(async_loop *loop,
                                                  async_object object)
@@ -373,7 +400,7 @@ static inline async_task *async_loop_create_task(async_loop *loop,
         async__task_make(loop, object.size, object.alignment, &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
     memcpy(first, object.frame, object.size);
-    first->code.start = object.start;
+    first->resume = object.start;
     return task;
 }
 static inline async_task *async_task_retain(async_task *task)
@@ -414,15 +441,22 @@ static inline int async_task_cancelling(const async_task *task)
     return task->requests;
 }
 
-#define ASYNC__SPAWN(handle, ...)                                             \
+#define ASYNC__SPAWN(handle, name, ...)                                       \
     do {                                                                      \
+        async_frame *async__first;                                            \
         (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
-        (handle).task = async_loop_create_task(async_loop_of(co),             \
-                                               ASYNC__CO(__VA_ARGS__));       \
+        ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                  \
+                      "this is a generator: iterate it with ASYNC_FOR");      \
+        (void)sizeof((handle).frame_type = (struct name *)0); /* type check */ \
+        (handle).task =                                                       \
+            async__task_make(async_loop_of(co), sizeof(struct name),          \
+                             __alignof__(struct name), &async__first);        \
         if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
             async__spawn_failed(co);                                          \
             ASYNC__FAIL;                                                      \
         }                                                                     \
+        ASYNC__BUILD_STARTING((struct name *)(void *)async__first, name,      \
+                              __VA_ARGS__);                                   \
     } while (0)
 
 #define ASYNC__AWAIT_TASK(task_)                                              \
@@ -437,27 +471,21 @@ static inline int async_task_cancelling(const async_task *task)
         async__drop(co);                                                      \
         ASYNC__CHECK;                                                         \
     } while (0)
-/* The caller's share goes with that of the await. */
+/* The await has the caller's share, which goes with it. */
 #define ASYNC__AWAIT_JOIN(task_)                                              \
     do {                                                                      \
-        ASYNC__WAIT_FOR(&(task_)->future)                                     \
+        ASYNC__WAIT_WITH(&(task_)->future, 0)                                 \
         (void)async__awaited(co);                                             \
-        async__join(co);                                                      \
+        async__drop(co);                                                      \
         ASYNC__CHECK;                                                         \
     } while (0)
 #define ASYNC__AWAIT_JOIN_INTO(place, handle)                                 \
     do {                                                                      \
-        ASYNC__WAIT_FOR(&(handle).task->future)                               \
+        ASYNC__WAIT_WITH(&(handle).task->future, 0)                           \
         if (async__awaited(co)) (place) = ASYNC__TASK_VALUE(handle);          \
-        async__join(co);                                                      \
+        async__drop(co);                                                      \
         ASYNC__CHECK;                                                         \
     } while (0)
-static inline void async__join(async *co)
-{
-    if (ASYNC__LIKELY(co->wait.future != NULL))
-        ((async_future *)co->wait.future)->shares--;
-    async__drop(co);
-}
 
 /* The bytes that a frame takes on a stack. */
 #define ASYNC__FRAMES_1(a)                                                    \
@@ -605,34 +633,6 @@ static async_task *async__task_of(const async *co)
     return (async_task *)co->owner;
 }
 
-static async_task *async__task_of_link(async_link *link)
-{
-    return (async_task *)(void *)((char *)link - offsetof(async_task, all));
-}
-
-/* The first step. */
-static void async__begin(async_node *node)
-{
-    async *co = (async *)(void *)node;
-    async_loop *loop = async_loop_of(co);
-    int code;
-    loop->current = co;
-    node->run = async__step;
-    if (co->flags & ASYNC__MUST_CANCEL) {
-        /* It never runs, not even its FINALLY. */
-        co->flags &= ~ASYNC__MUST_CANCEL;
-        co->top = NULL;
-        async__raised(co, ASYNC_ECANCELED);
-        code = ASYNC__ENDED;
-    } else {
-        code = async__continue(co, co->top->code.start(co, co->top));
-    }
-    if (code == ASYNC__PAUSED)
-        async__ready(loop, node);
-    else
-        async__settle(co, code);
-}
-
 /* async_run waits for the tasks that it has cancelled; see below. */
 typedef struct async__departure {
     async_link ended;
@@ -641,19 +641,20 @@ typedef struct async__departure {
 } async__departure;
 static void async__departed(async_loop *loop, async_task *task);
 
-static void async__task_ended(async *co)
+void async__task_ended(async *co)
 {
     async_task *task = async__task_of(co);
     int error = co->error;
-    co->error = 0;
-    if (co->flags & ASYNC__MUST_CANCEL) {
+    if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL)) {
         /* Asked for in its last step: too late for an error, but what it
          * returned is lost. */
         co->flags &= ~ASYNC__MUST_CANCEL;
         if (error == 0) error = ASYNC_ECANCELED;
     }
-    async__unlink(&task->all);
-    if (task->leaving) async__departed(task->future.loop, task);
+    task->all.next->prev = task->all.prev;
+    task->all.prev->next = task->all.next;
+    if (ASYNC__UNLIKELY(task->leaving))
+        async__departed(task->future.loop, task);
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
@@ -661,78 +662,104 @@ static void async__task_ended(async *co)
     async__unshare(&task->future);
 }
 
-static void async__task_unshared(async_future *future)
+static ASYNC__COLD void async__task_unretrieved(async_future *future)
+{
+    future->kind |= ASYNC__RETRIEVED;
+    future->shares = 1; /* the handler may look at it */
+    async__report(future->loop, "Task exception was never retrieved",
+                  future->error, future, NULL);
+    async__unshare(future);
+}
+
+void async__task_unshared(async_future *future)
 {
     async_task *task = (async_task *)(void *)future;
     async_loop *loop = future->loop;
-    if (future->state == ASYNC__FINISHED && future->error != 0 &&
+    if (ASYNC__UNLIKELY(future->error != 0) &&
+        future->state == ASYNC__FINISHED &&
         !(future->kind & ASYNC__RETRIEVED)) {
-        future->kind |= ASYNC__RETRIEVED;
-        future->shares++; /* the handler may look at it */
-        async__report(loop, "Task exception was never retrieved",
-                      future->error, future, NULL);
-        if (--future->shares > 0) return;
-    }
-    if (task->heap) {
-        loop->tasks_held--;
+        async__task_unretrieved(future);
+    } else if (ASYNC__LIKELY(task->heap == ASYNC__KEEP)) {
+        async_link **gone = &loop->gone[ASYNC__POOL_CLASS(task->first)];
+        task->all.next = *gone;
+        *gone = &task->all;
+        /* Paint for the next one, if this one has left traces. */
+        if (*(const unsigned char *)(task + 1) != ASYNC__PAINT ||
+            ((const unsigned char *)(task + 1))[1] != ASYNC__PAINT)
+            async__paint(task + 1, ASYNC__TASK_STACK);
+    } else if (task->heap) {
+        loop->task_blocks--;
         async__release(loop, task->co, task->first);
         async__release(loop, task, ASYNC__TASK_BLOCK);
     }
 }
 
-static const char *async__task_stack_start(const async *co)
+/* How many tasks on the heap somebody still holds. */
+static uint32_t async__tasks_held(const async_loop *loop)
+{
+    uint32_t held = loop->task_blocks, i;
+    const async_link *gone;
+    for (i = 0; i < ASYNC__POOL_CLASSES; i++)
+        for (gone = loop->gone[i]; gone != NULL; gone = gone->next) held--;
+    return held;
+}
+
+const char *async__task_stack_start(const async *co)
 {
     if (co->flags & ASYNC__IS_HEAP)
         return (const char *)(async__task_of(co) + 1);
     return (const char *)(co + 1); /* ASYNC_TASK_STORAGE */
 }
 
-static const async *async__task_coroutine(const async_future *future)
+const async *async__task_coroutine(const async_future *future)
 {
     return ((const async_task *)(const void *)future)->co;
 }
 
-static const char *async__task_name(const async_future *future, char *buffer,
-                                    size_t size)
+const char *async__task_name(const async_future *future, char *buffer,
+                             size_t size)
 {
     const async_task *task = (const async_task *)(const void *)future;
-    if (task->name != NULL) return task->name;
+    if (!(task->name & 1)) return (const char *)task->name;
 #if ASYNC_HOSTED
-    snprintf(buffer, size, "Task-%u", (unsigned)task->number);
+    snprintf(buffer, size, "Task-%u", (unsigned)(task->name >> 1));
 #else
     if (size > 0) *buffer = '\0';
 #endif
     return buffer;
 }
 
-static void async__tasks_close(async_loop *loop, int again);
-
-static const async__task_hooks async__hooks = {
-    async__task_ended,  async__task_cancel, async__task_unshared,
-    async__tasks_close, async__task_name,   async__task_coroutine
-};
-
 /* What heap and static tasks have in common. */
-static void async__task_begin(async_task *task, async *co, async_loop *loop)
+static inline void async__task_enter(async_task *task, async *co,
+                                     async_loop *loop, uint32_t shares)
 {
-    async_future_init(&task->future, loop);
+    async_link *last = loop->tasks.prev;
+    task->future.waiters.next = NULL;
+    task->future.error = 0;
+    task->future.state = ASYNC__PENDING;
     task->future.kind = ASYNC__TASK;
-    task->future.shares = 1;
-    task->co = co;
-    task->name = NULL;
-    task->number = ++loop->tasks_made;
+    task->future.shares = shares;
+    task->name = (uintptr_t)++loop->tasks_made * 2 + 1;
     task->requests = 0;
     task->leaving = 0;
-    if (ASYNC__UNLIKELY(loop->hooks == NULL)) {
-        loop->hooks = &async__hooks;
-        __atomic_store_n(&async__task_stack, &async__task_stack_start,
-                         __ATOMIC_RELAXED);
-    }
-    co->owner = task;
-    co->node.run = async__begin;
-    async__list_append(&loop->tasks, &task->all);
+    co->node.run = async__step;
+    task->all.next = &loop->tasks;
+    task->all.prev = last;
+    last->next = &task->all;
+    loop->tasks.prev = &task->all;
     async__ready(loop, &co->node);
     async__kick(loop);
+}
+
+/* A task on the heap, in blocks that are new or were another's. */
+void async__task_begin(async_task *task, async *co, async_loop *loop)
+{
+    co->top = (async_frame *)(void *)(co + 1);
+    co->sp = (char *)(task + 1);
+    co->error = 0;
+    co->flags = ASYNC__IS_TASK | ASYNC__IS_HEAP;
+    co->peak = 0;
+    async__task_enter(task, co, loop, 2);
 }
 
 void async__never_awaited(async_loop *loop, int why)
@@ -748,50 +775,45 @@ void async__never_awaited(async_loop *loop, int why)
 #endif
 }
 
-async_task *async__task_make(async_loop *loop, size_t size, size_t alignment,
-                             async_frame **first)
+async_task *async__task_make_slow(async_loop *loop, size_t size,
+                                  size_t alignment, async_frame **first)
 {
-    async_task *task;
-    async *co;
-    size_t block, offset;
-    if (ASYNC__UNLIKELY(loop == NULL || loop->closed || size == 0)) {
-        async__never_awaited(loop, loop == NULL   ? (int)ASYNC_ENOLOOP
-                                   : loop->closed ? (int)ASYNC_ELOOPCLOSED
-                                                  : (int)ASYNC_EINVAL);
+    async_task *task = NULL;
+    async *co = NULL;
+    size_t block = sizeof(async) + size;
+    int why = ASYNC_ENOLOOP;
+    if (loop != NULL) {
+        why = loop->closed ? (int)ASYNC_ELOOPCLOSED
+              : size == 0  ? (int)ASYNC_EINVAL
+                           : (int)ASYNC_ENOMEM;
+        if (alignment > ASYNC__ALIGNMENT) block += alignment;
+        if (why == ASYNC_ENOMEM)
+            task = (async_task *)async__allocate(loop, ASYNC__TASK_BLOCK);
+        if (task != NULL) {
+            co = (async *)async__allocate(loop, block);
+            if (co == NULL) async__release(loop, task, ASYNC__TASK_BLOCK);
+        }
+    }
+    if (co == NULL) {
+        async__never_awaited(loop, why);
         return NULL;
     }
-    /* A block is aligned to ASYNC__POOL_STEP. */
-    offset = sizeof(async);
-    block = offset + size;
-    if (alignment > ASYNC__ALIGNMENT) block += alignment;
-    task = (async_task *)async__allocate(loop, ASYNC__TASK_BLOCK);
-    if (ASYNC__UNLIKELY(task == NULL)) {
-        async__never_awaited(loop, ASYNC_ENOMEM);
-        return NULL;
-    }
-    co = (async *)async__allocate(loop, block);
-    if (ASYNC__UNLIKELY(co == NULL)) {
-        async__release(loop, task, ASYNC__TASK_BLOCK);
-        async__never_awaited(loop, ASYNC_ENOMEM);
-        return NULL;
-    }
-    if (alignment > ASYNC__ALIGNMENT)
-        offset = async__round((uintptr_t)co + offset, alignment) -
-                 (uintptr_t)co;
-    *first = (async_frame *)(void *)((char *)co + offset);
-    co->wait.future = NULL;
-    co->top = *first;
-    co->sp = (char *)(task + 1);
-    co->end = (char *)task + ASYNC__TASK_BLOCK;
-    co->error = 0;
-    co->flags = ASYNC__IS_TASK | ASYNC__IS_HEAP;
-    co->peak = 0;
-    async__paint(co->sp, ASYNC__TASK_STACK);
+    task->co = co;
     task->first = (uint32_t)block;
-    task->heap = 1;
-    loop->tasks_held++;
+    task->heap = ASYNC__FREE;
+#ifndef ASYNC_NO_POOL
+    if (alignment <= ASYNC__ALIGNMENT && block <= ASYNC__POOL_LIMIT)
+        task->heap = ASYNC__KEEP;
+#endif
+    co->owner = task;
+    co->end = (char *)task + ASYNC__TASK_BLOCK;
+    co->wait.future = NULL;
+    task->future.loop = loop;
+    async__paint(task + 1, ASYNC__TASK_STACK);
+    loop->task_blocks++;
     async__task_begin(task, co, loop);
-    task->future.shares = 2;
+    *first = (async_frame *)async__round((uintptr_t)(co + 1), alignment);
+    co->top = *first;
     return task;
 }
 
@@ -812,11 +834,14 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
         task->co = NULL;
         return error;
     }
-    co->wait.future = NULL;
     co->flags = ASYNC__IS_TASK;
+    co->owner = task;
+    co->wait.future = NULL;
+    task->co = co;
     task->heap = 0;
     task->first = 0;
-    async__task_begin(task, co, loop);
+    task->future.loop = loop;
+    async__task_enter(task, co, loop, 1);
     return 0;
 }
 
@@ -828,17 +853,14 @@ void async__spawn_failed(async *co)
 /* Ends what is left when a loop is closed: each task gets one chance to clean
  * up, and those that wait for an operation another one when the backend has
  * finished that. */
-static void async__tasks_close(async_loop *loop, int again)
+void async__tasks_close(async_loop *loop, int again)
 {
     async_link *link = loop->tasks.next, *next;
-    char name[32];
-    (void)name;
     for (; link != &loop->tasks; link = next) {
         async_task *task = async__task_of_link(link);
         async *co = task->co;
         async_future *future = (async_future *)co->wait.future;
         next = link->next;
-        loop->ready.next = NULL;
         loop->tail = &loop->ready;
         if (!again)
             async__report(loop, "Task was destroyed but it is pending!", 0,
@@ -855,9 +877,8 @@ static void async__tasks_close(async_loop *loop, int again)
             }
             if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
         }
-        loop->ready.next = NULL;
         loop->tail = &loop->ready;
-        if (co->node.run == async__begin) {
+        if (co->top->state == 0) {
             co->top = NULL;
             async__raised(co, ASYNC_EGENERATOREXIT);
             async__task_ended(co);
@@ -886,9 +907,8 @@ static void async__tasks_close(async_loop *loop, int again)
         }
         async__unshare(&task->future);
     }
-    loop->ready.next = NULL;
     loop->tail = &loop->ready;
-    if (again && loop->tasks_held > 0)
+    if (again && async__tasks_held(loop) > 0)
         async__report(loop,
                       "the loop was closed before all task handles were "
                       "released",
@@ -905,13 +925,13 @@ const char *async_task_get_name(const async_task *task)
     return async__task_name(&task->future, names[turn++ % 4],
                             sizeof names[0]);
 #else
-    return task->name != NULL ? task->name : "";
+    return task->name & 1 ? "" : (const char *)task->name;
 #endif
 }
 
 void async_task_set_name(async_task *task, const char *name)
 {
-    task->name = name;
+    task->name = (uintptr_t)name;
 }
 
 async_task *async_current_task(void)
@@ -1196,7 +1216,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
             wrong = "that child has no result: ask async_gather_error() first";
             if (future->state == ASYNC__FINISHED && future->error == 0) {
                 async_frame *frame = (async_frame *)(void *)task->co->sp;
-                if (frame->code.info->resume == name) return frame;
+                if (frame->resume == name) return frame;
                 wrong = "that child is another coroutine";
             }
         }
