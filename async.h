@@ -570,14 +570,22 @@ typedef struct async_traceback {
     int error;
     size_t count;
     async_traceback_entry entries[ASYNC_TRACEBACK_SIZE];
+    const async *who; /* private: where the error before it is noted */
+    unsigned at;
 } async_traceback;
 
 /* Fills in the way of the last error that left `co` (or was caught in it).
  * count is 0 when there was none. */
 void async_traceback_of(const async *co, async_traceback *traceback);
 
+/* Replaces it by the error that was being handled when this one was raised,
+ * in an EXCEPT or FINALLY arm.  Returns 0, and leaves it, if there was none.
+ * Counterpart: __context__. */
+int async_traceback_context(async_traceback *traceback);
+
 /* Writes it to stderr: the error's name and text, then a line a frame, as
- * `file:line: in name`, innermost last. */
+ * `file:line: in name`, innermost last; before it the errors that were being
+ * handled, if any. */
 void async_traceback_print(const async_traceback *traceback,
                            const char *what_happened);
 #endif
@@ -781,7 +789,12 @@ enum {
 };
 
 /* Pseudo-errors, which only a FINALLY sees. */
-enum { ASYNC__RETURNING = 1, ASYNC__BREAKING = 2, ASYNC__CONTINUING = 3 };
+enum {
+    ASYNC__RETURNING = 1,
+    ASYNC__BREAKING = 2,
+    ASYNC__CONTINUING = 3,
+    ASYNC__LEAVING = 4 /* a block by its end */
+};
 
 /* An entry of a list, and a thing that a loop can run. */
 typedef struct async_link {
@@ -847,6 +860,11 @@ ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
 ASYNC__NORETURN void async__stray_exit(const async_info *info,
                                        async_frame *frame);
 ASYNC__COLD void async__raised(async *co, int error);
+#ifndef ASYNC_NO_TRACEBACK
+ASYNC__COLD void async__raised_while(async *co, int error, int handling);
+#else
+#define async__raised_while(co, error, handling) async__raised(co, error)
+#endif
 async_status async__call(async *co, async_frame *caller, async_object object);
 int async__drive(async_frame *generator, int error);
 int async__drive_close(async_frame *generator);
@@ -1122,7 +1140,8 @@ async__object(async_function *start, const void *frame, size_t size,
         async__generator = sizeof(self->frame.is.kind) > 2,                   \
         async__handler = 0,                                                   \
         async__depth = 0,                                                     \
-        async__in_arm = 0                                                        \
+        async__in_arm = 0,                                                    \
+        async__handling = 0                                                   \
     };                                                                        \
     int async__exit = 0, async__ran = 0;                                      \
     async__state async__target = 0;                                           \
@@ -1182,7 +1201,11 @@ async__object(async_function *start, const void *frame, size_t size,
 #define ASYNC__RAISE(error_)                                                  \
     do {                                                                      \
         (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
-        async__raised(co, (error_));                                          \
+        async__raised_while(                                                  \
+            co, (error_),                                                     \
+            async__handling == 1 ||                                           \
+                (async__handling == 2 &&                                      \
+                 async__self->parked[(async__depth + 1) & 1] < 0));           \
         ASYNC__FAIL;                                                          \
     } while (0)
 
@@ -1390,14 +1413,16 @@ extern "C" {
 #define ASYNC__EXCEPT(caught)                                                 \
             ASYNC__BODY_END                                                   \
         } else if ((caught) && ((co->error = 0), 1)) {                        \
-            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__in_arm = 1)     \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1,                \
+                         async__in_arm = 1, async__handling = 1)              \
             ASYNC__BODY
 
 #define ASYNC__ELSE                                                           \
             ASYNC__BODY_END                                                   \
         }                                                                     \
         if (async__ran) {                                                     \
-            ASYNC__SCOPE(async__handler = (int)async__try + 1, async__in_arm = 1)     \
+            ASYNC__SCOPE(async__handler = (int)async__try + 1,                \
+                         async__in_arm = 1)                                   \
             ASYNC__BODY
 
 #define ASYNC__FINALLY                                                        \
@@ -1406,7 +1431,8 @@ extern "C" {
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(async__try + 1)                                           \
         {                                                                     \
-            ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,       \
+            ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,    \
+                         async__handling = 2,                                 \
                          async__depth = (int)async__outer_depth + 1,               \
                          async__has_finally = 1)                              \
             ASYNC__ASSERT((int)async__depth <= 2,                             \
@@ -1424,17 +1450,21 @@ extern "C" {
             ASYNC__FALLTHROUGH;                                               \
             ASYNC__CASE((int)async__try + 1 + (int)async__has_finally);                 \
         }                                                                     \
-        if (ASYNC__UNLIKELY(co->error)) {                                     \
-            if (co->error == ASYNC__BREAKING) {                               \
-                co->error = 0;                                                \
-                break;                                                        \
-            }                                                                 \
-            if (co->error == ASYNC__CONTINUING) {                             \
-                co->error = 0;                                                \
-                continue;                                                     \
-            }                                                                 \
-            ASYNC__UNWIND;                                                    \
+        ASYNC__GO_ON_LEAVING                                                  \
+    }
+
+/* Behind a block: what it was left with goes on. */
+#define ASYNC__GO_ON_LEAVING                                                  \
+    if (ASYNC__UNLIKELY(co->error)) {                                         \
+        if (co->error == ASYNC__BREAKING) {                                   \
+            co->error = 0;                                                    \
+            break;                                                            \
         }                                                                     \
+        if (co->error == ASYNC__CONTINUING) {                                 \
+            co->error = 0;                                                    \
+            continue;                                                         \
+        }                                                                     \
+        ASYNC__UNWIND;                                                        \
     }
 
 /* --- generators ---------------------------------------------------------- */
@@ -1717,36 +1747,37 @@ typedef struct async__note {
     const async_info *info;
     const async *from; /* with info NULL: it was raised there first */
     int line, error;
+    int handling; /* with info NULL: raised while another was handled */
 } async__note;
 static __thread async__note async__notes[ASYNC_TRACEBACK_SIZE];
 static __thread unsigned async__notes_made;
 
-static void async__note_down(const async *who, const async_info *info,
-                             int line, int error, const async *from)
+static async__note *async__new_note(const async *who, int error)
 {
     async__note *note =
         &async__notes[async__notes_made++ % ASYNC_TRACEBACK_SIZE];
+    memset(note, 0, sizeof *note);
     note->who = who;
-    note->info = info;
-    note->line = line;
     note->error = error;
-    note->from = from;
+    return note;
 }
 
 void async__passed(async *co, const async_info *info, int line)
 {
-    async__note_down(co, info, line, co->error, NULL);
+    async__note *note = async__new_note(co, co->error);
+    note->info = info;
+    note->line = line;
 }
 
-void async_traceback_of(const async *co, async_traceback *traceback)
+/* Walks the notes from `at` backwards: from each coroutine that the error
+ * passed, its frames outermost first, then the one where it came from. */
+static void async__trace(const async *co, unsigned at,
+                         async_traceback *traceback)
 {
-    unsigned at = async__notes_made, left = ASYNC_TRACEBACK_SIZE;
     size_t i, n = 0;
     traceback->error = 0;
-    if (left > at) left = at;
-    /* Backwards: from each coroutine that it passed, its frames outermost
-     * first, then the one where it came from. */
-    for (; left > 0; left--) {
+    traceback->who = NULL;
+    while (at > 0 && async__notes_made - at < ASYNC_TRACEBACK_SIZE) {
         const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
         if (note->who != co) continue;
         if (traceback->error == 0) traceback->error = note->error;
@@ -1759,6 +1790,8 @@ void async_traceback_of(const async *co, async_traceback *traceback)
         } else if (note->from != NULL) {
             co = note->from;
         } else {
+            if (note->handling) traceback->who = co;
+            traceback->at = at;
             break;
         }
     }
@@ -1770,8 +1803,23 @@ void async_traceback_of(const async *co, async_traceback *traceback)
     }
 }
 
-void async_traceback_print(const async_traceback *traceback,
-                           const char *what_happened)
+void async_traceback_of(const async *co, async_traceback *traceback)
+{
+    async__trace(co, async__notes_made, traceback);
+}
+
+int async_traceback_context(async_traceback *traceback)
+{
+    async_traceback context;
+    if (traceback->who == NULL) return 0;
+    async__trace(traceback->who, traceback->at, &context);
+    if (context.count == 0) return 0;
+    *traceback = context;
+    return 1;
+}
+
+static void async__print_trace(const async_traceback *traceback,
+                               const char *what_happened)
 {
     const char *name = async_error_name(traceback->error);
     size_t i = traceback->count;
@@ -1779,11 +1827,20 @@ void async_traceback_print(const async_traceback *traceback,
         fprintf(stderr, "%s: %s (%s)\n", what_happened, name,
                 async_strerror(traceback->error));
     else
-        fprintf(stderr, "%s: error %d (%s)\n", what_happened, traceback->error,
-                async_strerror(traceback->error));
+        fprintf(stderr, "%s: error %d (%s)\n", what_happened,
+                traceback->error, async_strerror(traceback->error));
     while (i-- > 0)
         fprintf(stderr, "  %s:%d: in %s\n", traceback->entries[i].file,
                 traceback->entries[i].line, traceback->entries[i].name);
+}
+
+void async_traceback_print(const async_traceback *traceback,
+                           const char *what_happened)
+{
+    async_traceback context = *traceback;
+    if (async_traceback_context(&context))
+        async_traceback_print(&context, "while this was being handled");
+    async__print_trace(traceback, what_happened);
 }
 #endif
 
@@ -1794,15 +1851,22 @@ void async__raised(async *co, int error)
                     "ASYNC_RAISE", "async.h", __LINE__);
     co->error = error;
 #ifndef ASYNC_NO_TRACEBACK
-    async__note_down(co, NULL, 0, error, NULL);
+    async__new_note(co, error);
 #endif
 }
 
 #ifndef ASYNC_NO_TRACEBACK
+void async__raised_while(async *co, int error, int handling)
+{
+    async__raised(co, error);
+    async__notes[(async__notes_made - 1) % ASYNC_TRACEBACK_SIZE].handling =
+        handling;
+}
+
 void async__raised_from(async *co, int error, const async *from)
 {
     co->error = error;
-    async__note_down(co, NULL, 0, error, from);
+    async__new_note(co, error)->from = from;
 }
 #endif
 
