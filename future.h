@@ -84,8 +84,9 @@ int async_loop_is_running(const async_loop *loop);
 int async_loop_is_closed(const async_loop *loop);
 
 /* Closes the loop and gives back its memory.  A task that is still pending is
- * reported ("Task was destroyed but it is pending!") and ended: its FINALLY
- * arms run, but can no longer wait.  Release every task handle before.
+ * reported ("Task was destroyed but it is pending!") and cancelled; it may wait
+ * for operations to end (a connection that it closes), but not for time or for
+ * others: then it is dropped.  Release every task handle before.
  * Returns  0, also when it was closed before; ASYNC_ECLOSERUNNING.
  * Counterpart: loop.close(). */
 int async_loop_close(async_loop *loop);
@@ -398,7 +399,8 @@ struct async_operation {
 void async__task_ended(async *co);
 void async__task_unshared(async_future *future); /* nobody holds it now */
 int async__task_cancel(async_future *future);
-void async__tasks_close(async_loop *loop, int again);
+void async__tasks_close(async_loop *loop);
+uint32_t async__tasks_held(const async_loop *loop);
 const char *async__task_name(const async_future *future, char *buffer,
                              size_t size);
 const async *async__task_coroutine(const async_future *future);
@@ -449,7 +451,9 @@ struct async_loop {
     async_link tasks;     /* all pending, in the order of their creation */
     uint32_t tasks_made;
     uint32_t task_blocks; /* of heap tasks, living or gone */
-    struct async__departure *departure; /* of async_run */
+    struct async_task *main; /* of async_run, to be interrupted */
+    struct async__departure *departure;
+    unsigned interrupts;
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from other threads, newest first; atomic */
@@ -1138,6 +1142,21 @@ void async__take_error(async *co, async_future *future)
     (void)from;
 }
 
+/* --- reports ---------------------------------------------------------------------------- */
+
+static ASYNC__COLD void async__report(async_loop *loop, const char *message,
+                                      int error, async_future *future,
+                                      async_handle *handle)
+{
+    async_exception_context context;
+    memset(&context, 0, sizeof context);
+    context.message = message;
+    context.error = error;
+    context.future = future;
+    context.handle = handle;
+    async_loop_call_exception_handler(loop, &context);
+}
+
 /* --- running ------------------------------------------------------------------------ */
 
 async_loop *async_get_running_loop(void)
@@ -1253,13 +1272,11 @@ static void async__run_due(async_loop *loop)
     loop->current = NULL;
 }
 
-static int async__iterate(async_loop *loop)
+/* What follows a poll. */
+static void async__turn(async_loop *loop, int waited)
 {
-    async_time deadline = async__poll_deadline(loop);
-    int error = loop->backend->poll(loop, deadline);
-    if (error) return error;
     loop->attend = loop->always;
-    async__after_poll(loop, deadline != ASYNC_NO_WAIT);
+    async__after_poll(loop, waited);
     if (ASYNC__UNLIKELY(!async__list_empty(&loop->due))) {
         /* Timers belong to this iteration: no further one before them. */
         loop->attend = 1;
@@ -1268,22 +1285,43 @@ static int async__iterate(async_loop *loop)
     } else {
         async__run_ready(loop, loop->interval);
     }
-    return 0;
+}
+
+static int async__iterate(async_loop *loop)
+{
+    async_time deadline = async__poll_deadline(loop);
+    int error = loop->backend->poll(loop, deadline);
+    if (!error) async__turn(loop, deadline != ASYNC_NO_WAIT);
+    return error;
+}
+
+/* Marks the loop as the one that runs in this thread. */
+static void async__enter(async_loop *loop, void (**kick)(async_loop *))
+{
+    *kick = loop->kick;
+    loop->kick = NULL;
+    loop->running = 1;
+    async__running = loop;
+}
+static void async__leave_loop(async_loop *loop, void (*kick)(async_loop *))
+{
+    loop->running = 0;
+    loop->stopping = 0;
+    async__running = NULL;
+    loop->kick = kick;
 }
 
 int async_loop_run_forever(async_loop *loop)
 {
+    void (*kick)(async_loop *);
     int error = 0;
     if (loop->closed) return ASYNC_ELOOPCLOSED;
     if (loop->running) return ASYNC_ELOOPRUNNING;
     if (async__running != NULL) return ASYNC_EOTHERRUNNING;
-    loop->running = 1;
-    async__running = loop;
+    async__enter(loop, &kick);
     do error = async__iterate(loop);
     while (!error && !loop->stopping);
-    loop->stopping = 0;
-    loop->running = 0;
-    async__running = NULL;
+    async__leave_loop(loop, kick);
     return error;
 }
 
@@ -1329,31 +1367,26 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
 
 int async_loop_close(async_loop *loop)
 {
+    void (*kick)(async_loop *);
+    async_loop *outer = async__running;
     if (loop->running) return ASYNC_ECLOSERUNNING;
     if (loop->closed) return 0;
-    async__tasks_close(loop, 0);
-    /* What the backend still had to finish may wake tasks once more. */
+    if (!async__list_empty(&loop->tasks)) {
+        async__enter(loop, &kick);
+        async__tasks_close(loop);
+        async__leave_loop(loop, kick);
+        async__running = outer;
+    }
+    if (async__tasks_held(loop) > 0)
+        async__report(loop, "the loop was closed before all task handles were "
+                      "released", 0, NULL, NULL);
     loop->backend->close(loop);
-    async__tasks_close(loop, 1);
     loop->closed = 1;
     async__pool_close(loop);
     return 0;
 }
 
 /* --- callbacks ------------------------------------------------------------------------ */
-
-static ASYNC__COLD void async__report(async_loop *loop, const char *message,
-                                      int error, async_future *future,
-                                      async_handle *handle)
-{
-    async_exception_context context;
-    memset(&context, 0, sizeof context);
-    context.message = message;
-    context.error = error;
-    context.future = future;
-    context.handle = handle;
-    async_loop_call_exception_handler(loop, &context);
-}
 
 /* Who frees a handle when it has run. */
 enum { ASYNC__CALLERS, ASYNC__POOLED, ASYNC__ALLOCATED };

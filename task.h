@@ -695,7 +695,7 @@ void async__task_unshared(async_future *future)
 }
 
 /* How many tasks on the heap somebody still holds. */
-static uint32_t async__tasks_held(const async_loop *loop)
+uint32_t async__tasks_held(const async_loop *loop)
 {
     uint32_t held = loop->task_blocks, i;
     const async_link *gone;
@@ -850,69 +850,61 @@ void async__spawn_failed(async *co)
     async__raised(co, async__error_of_last_call);
 }
 
-/* Ends what is left when a loop is closed: each task gets one chance to clean
- * up, and those that wait for an operation another one when the backend has
- * finished that. */
-void async__tasks_close(async_loop *loop, int again)
+/* Whether some task waits for what goes on outside. */
+static int async__operations_in_flight(const async_loop *loop)
 {
-    async_link *link = loop->tasks.next, *next;
-    for (; link != &loop->tasks; link = next) {
-        async_task *task = async__task_of_link(link);
-        async *co = task->co;
-        async_future *future = (async_future *)co->wait.future;
-        next = link->next;
-        loop->tail = &loop->ready;
-        if (!again)
-            async__report(loop, "Task was destroyed but it is pending!", 0,
-                          &task->future, NULL);
-        task->future.kind |= ASYNC__RETRIEVED;
-        if (co->flags & ASYNC__IS_SLEEPING) {
-            co->flags &= ~ASYNC__IS_SLEEPING;
-            co->wait.future = NULL;
-            async__unlink(&co->node.link);
-        } else if (future != NULL && future->state == ASYNC__PENDING) {
-            if ((future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION) {
-                async_future_cancel(future);
-                if (future->state == ASYNC__PENDING && !again) continue;
-            }
-            if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
-        }
-        loop->tail = &loop->ready;
-        if (co->top->state == 0) {
-            co->top = NULL;
-            async__raised(co, ASYNC_EGENERATOREXIT);
-            async__task_ended(co);
-            continue;
-        }
-        co->flags &= ~ASYNC__MUST_CANCEL;
-        async__raised(co, ASYNC_EGENERATOREXIT);
-        task->future.shares++;
-        co->node.run = async__step;
-        async__step(&co->node);
-        if (task->future.state == ASYNC__PENDING) {
-            /* It waits in its FINALLY: the rest of that is lost. */
-            if (co->flags & ASYNC__IS_SLEEPING)
-                async__unlink(&co->node.link);
-            else if (co->wait.future != NULL &&
-                     ((async_future *)co->wait.future)->state ==
-                         ASYNC__PENDING)
-                async__unlink(&co->node.link);
-            if (!(co->flags & ASYNC__IS_SLEEPING)) async__drop(co);
+    async_task *task = NULL;
+    while ((task = async_all_tasks(loop, task)) != NULL) {
+        const async_future *future = (const async_future *)task->co->wait.future;
+        if (!(task->co->flags & ASYNC__IS_SLEEPING) && future != NULL &&
+            (future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION)
+            return 1;
+    }
+    return 0;
+}
+
+/* Ends a task that will not end by itself: what it had still to clean up is
+ * lost. */
+static void async__abandon(async_task *task)
+{
+    async *co = task->co;
+    async_future *future = (async_future *)co->wait.future;
+    if (co->flags & ASYNC__IS_SLEEPING) {
+        co->flags &= ~ASYNC__IS_SLEEPING;
+        co->wait.future = NULL;
+        async__unlink(&co->node.link);
+    } else if (future != NULL) {
+        if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
+        async__drop(co);
+    }
 #ifndef ASYNC_NO_HEAP
-            while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
+    while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
 #endif
-            co->top = NULL;
-            co->error = ASYNC_EIGNOREDEXIT;
-            async__task_ended(co);
+    co->top = NULL;
+    co->error = ASYNC_ECANCELED;
+    async__task_ended(co);
+}
+
+void async__tasks_close(async_loop *loop)
+{
+    async_task *task = NULL;
+    while ((task = async_all_tasks(loop, task)) != NULL) {
+        async__report(loop, "Task was destroyed but it is pending!", 0,
+                      &task->future, NULL);
+        async_task_cancel(task);
+    }
+    while (!async__list_empty(&loop->tasks)) {
+        async_time deadline = ASYNC_NO_WAIT;
+        if (loop->tail == &loop->ready) {
+            if (!async__operations_in_flight(loop)) break;
+            deadline = ASYNC_FOREVER;
         }
-        async__unshare(&task->future);
+        if (loop->backend->poll(loop, deadline) != 0) break;
+        async__turn(loop, 1);
     }
     loop->tail = &loop->ready;
-    if (again && async__tasks_held(loop) > 0)
-        async__report(loop,
-                      "the loop was closed before all task handles were "
-                      "released",
-                      0, NULL, NULL);
+    while ((task = async_all_tasks(loop, NULL)) != NULL) async__abandon(task);
+    loop->tail = &loop->ready;
 }
 
 /* --- state and names -------------------------------------------------------------- */
@@ -1421,6 +1413,7 @@ static int async__run_object(async_loop *loop, async_object object,
         *made = async_loop_create_task(loop, object);
         if (*made == NULL) return async_last_error();
         future = &(*made)->future;
+        loop->main = *made;
     }
     memset(&node, 0, sizeof node);
     async_future_add_done_callback(future, &node, async__stop_loop, loop);
@@ -1520,7 +1513,12 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
     async_traceback traceback;
 #endif
     if (async__running != NULL) return ASYNC_ENESTEDRUN;
+    loop->interrupts = 0;
     error = async__run_object(loop, object, &made);
+    loop->main = NULL;
+    if (loop->interrupts > 0 &&
+        (error == ASYNC_ECANCELED || error == ASYNC_ELOOPSTOPPED))
+        error = ASYNC_EINTR;
 #ifndef ASYNC_NO_TRACEBACK
     if (error) {
         traceback.count = 0;
@@ -1533,7 +1531,7 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
     async_task_release(made);
     left = async__cancel_all_tasks(loop);
 #ifndef ASYNC_NO_TRACEBACK
-    if (error)
+    if (error && error != ASYNC_EINTR)
         async_traceback_print(&traceback,
                               "caesura: an error left the main coroutine");
 #endif

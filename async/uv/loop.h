@@ -1,0 +1,346 @@
+/* loop.h - the event loop on libuv
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ *     #define ASYNC_IMPLEMENTATION
+ *     #include "async/uv/loop.h"
+ *     ...
+ *     int main(void) { return async_run(CO(program)); }
+ *
+ * A loop of this kind has a uv_loop_t of its own, and then Caesura runs it; or
+ * it borrows the program's, and then the program's uv_run() runs Caesura's
+ * tasks among its own handles.
+ *
+ * Needs libuv 1.x, linked by the program (pkg-config libuv).
+ */
+#ifndef CAESURA_UV_LOOP_H
+#define CAESURA_UV_LOOP_H
+
+/* uv.h needs POSIX, which strict C99 and C11 hide. */
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE) &&                  \
+    !defined(_GNU_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <uv.h>
+
+#include "../../task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct async_uv_loop {
+    async_loop base;
+    uv_loop_t *uv; /* its own, or the borrowed one */
+    /* The rest is private. */
+    uv_loop_t own;
+    uv_async_t wakeup;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle;
+    unsigned char owns, open;
+} async_uv_loop;
+
+/* Makes a loop in the caller's storage, which must not move until it is
+ * closed: async_loop_close(&loop->base).
+ *
+ * uv         NULL: a uv_loop_t of its own.  Otherwise one that the program
+ *            runs by itself, with uv_run(); tasks and callbacks then run in
+ *            its check phase, one or more iterations a turn, and a task that
+ *            is ready or sleeps keeps uv_run() from returning.
+ *            async_loop_run_forever() and so on work too: they run it.
+ * allocator  NULL: the default one
+ * Returns    0, or libuv's error
+ * Closing a loop that has its own also closes every handle that is left in
+ * it; a borrowed one goes on without Caesura (its uv_run() must be called once
+ * more, or the loop's memory stay, until the handles have been closed: closing
+ * does that itself, unless it is called from a callback of libuv). */
+int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
+                       const async_allocator *allocator);
+
+/* The uv_loop_t of a loop of this kind. */
+static inline uv_loop_t *async_uv_loop_of(async_loop *loop)
+{
+    return ((async_uv_loop *)(void *)loop)->uv;
+}
+
+/* asyncio.run() on a new loop of this kind: runs `main`, cancels what is left
+ * and waits for it, closes the loop.  An error of the main coroutine is
+ * printed to stderr with the await traceback.
+ *
+ * SIGINT, if the program has not set its disposition, cancels the main
+ * coroutine, which may clean up; if that then ends cancelled, the result is
+ * ASYNC_EINTR.  A second one stops the loop where it stands.
+ *
+ * Returns  0, or the error; from main() an exit status other than 0
+ * Counterpart: asyncio.run(). */
+int async_run(async_object main);
+
+/* The same with the result of the coroutine in `place`:
+ * ASYNC_RUN_INTO(place, name, arguments...). */
+#define ASYNC_RUN_INTO(place, ...) ASYNC__UV_RUN_INTO(place, __VA_ARGS__, )
+
+/* ========================================================================
+ * PRIVATE
+ * ======================================================================== */
+int async__uv_run_into(async_object main, void *result, size_t offset,
+                       size_t size);
+#define ASYNC__UV_RUN_INTO(place, name, ...)                                  \
+    async__uv_run_into(                                                       \
+        ASYNC__CO(name, __VA_ARGS__),                                         \
+        ((void)sizeof(&(place) == &((struct name *)0)->frame.result),         \
+         (void *)&(place)),                                                   \
+        offsetof(struct name, frame.result), sizeof(place))
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CAESURA_UV_LOOP_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ *
+ * libuv's callbacks never run code of the user's: they finish futures, and
+ * what that makes ready runs in one place, after the poll, whatever the order
+ * of phases of this version of libuv.  All timers are the loop's own; of
+ * libuv's there is one, for the next of them.
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_LOOP_IMPLEMENTED)
+#define CAESURA_UV_LOOP_IMPLEMENTED
+
+#include <signal.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+static async_uv_loop *async__uv(async_loop *loop)
+{
+    return (async_uv_loop *)(void *)loop;
+}
+
+static async_time async__uv_now(async_loop *loop)
+{
+    (void)loop;
+    return (async_time)uv_hrtime();
+}
+
+static void async__uv_on_timer(uv_timer_t *timer)
+{
+    (void)timer; /* it has ended the poll */
+}
+static void async__uv_on_wakeup(uv_async_t *wakeup)
+{
+    (void)wakeup;
+}
+static void async__uv_on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+/* Lets libuv wait until the deadline, in its milliseconds: rounded up, and
+ * from its own idea of the present, which may be old. */
+static void async__uv_arm(async_uv_loop *loop, async_time deadline)
+{
+    uint64_t due, now = uv_now(loop->uv);
+    if (deadline == ASYNC_FOREVER) {
+        uv_timer_stop(&loop->timer);
+        return;
+    }
+    due = deadline <= 0 ? 0 : ((uint64_t)deadline + 999999) / 1000000;
+    uv_timer_start(&loop->timer, async__uv_on_timer, due > now ? due - now : 0,
+                   0);
+}
+
+/* A loop that Caesura runs. */
+static int async__uv_poll(async_loop *base, async_time deadline)
+{
+    async_uv_loop *loop = async__uv(base);
+    if (deadline != ASYNC_NO_WAIT && deadline > base->backend->now(base)) {
+        async__uv_arm(loop, deadline);
+        uv_run(loop->uv, UV_RUN_ONCE);
+    } else {
+        uv_run(loop->uv, UV_RUN_NOWAIT);
+    }
+    return 0;
+}
+
+static void async__uv_wake(async_loop *loop)
+{
+    uv_async_send(&async__uv(loop)->wakeup);
+}
+
+/* --- a loop that the program runs --------------------------------------------- */
+
+static void async__uv_kick(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    uv_idle_start(&loop->idle, async__uv_on_idle);
+}
+
+/* What keeps uv_run() from waiting, or from returning. */
+static void async__uv_arrange(async_uv_loop *loop)
+{
+    async_time deadline = async__poll_deadline(&loop->base);
+    if (deadline == ASYNC_NO_WAIT) {
+        uv_idle_start(&loop->idle, async__uv_on_idle);
+    } else {
+        uv_idle_stop(&loop->idle);
+        async__uv_arm(loop, deadline);
+    }
+}
+
+static void async__uv_on_prepare(uv_prepare_t *prepare)
+{
+    async_uv_loop *loop = (async_uv_loop *)prepare->data;
+    if (!loop->base.running) async__uv_arrange(loop);
+}
+
+static void async__uv_on_check(uv_check_t *check)
+{
+    async_uv_loop *loop = (async_uv_loop *)check->data;
+    async_loop *base = &loop->base;
+    if (base->running || async__running != NULL) return;
+    base->kick = NULL;
+    base->running = 1;
+    async__running = base;
+    async__turn(base, 0);
+    async__running = NULL;
+    base->running = 0;
+    if (base->stopping) {
+        base->stopping = 0;
+        uv_stop(loop->uv);
+    }
+    base->kick = async__uv_kick;
+    async__uv_arrange(loop);
+}
+
+/* --- opening and closing ---------------------------------------------------------- */
+
+static void async__uv_closed(uv_handle_t *handle)
+{
+    async_uv_loop *loop = (async_uv_loop *)handle->data;
+    loop->open--;
+}
+
+static void async__uv_close_any(uv_handle_t *handle, void *argument)
+{
+    (void)argument;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+static void async__uv_close(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    base->kick = NULL;
+    uv_close((uv_handle_t *)&loop->wakeup, async__uv_closed);
+    uv_close((uv_handle_t *)&loop->timer, async__uv_closed);
+    uv_close((uv_handle_t *)&loop->prepare, async__uv_closed);
+    uv_close((uv_handle_t *)&loop->check, async__uv_closed);
+    uv_close((uv_handle_t *)&loop->idle, async__uv_closed);
+    while (loop->open > 0) uv_run(loop->uv, UV_RUN_NOWAIT);
+    if (loop->owns) {
+        while (uv_loop_close(loop->uv) == UV_EBUSY) {
+            uv_walk(loop->uv, async__uv_close_any, NULL);
+            uv_run(loop->uv, UV_RUN_ONCE);
+        }
+    }
+}
+
+int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
+                       const async_allocator *allocator)
+{
+    static const async_backend backend = { async__uv_now, async__uv_poll,
+                                           async__uv_wake, async__uv_close };
+    int error;
+    async_loop_init(&loop->base, &backend, allocator, 0);
+    loop->owns = uv == NULL;
+    loop->uv = uv == NULL ? &loop->own : uv;
+    if (loop->owns) {
+        error = uv_loop_init(&loop->own);
+        if (error) {
+            loop->base.closed = 1;
+            return error;
+        }
+    }
+    /* Only this one can fail. */
+    error = uv_async_init(loop->uv, &loop->wakeup, async__uv_on_wakeup);
+    if (error) {
+        if (loop->owns) uv_loop_close(&loop->own);
+        loop->base.closed = 1;
+        return error;
+    }
+    uv_timer_init(loop->uv, &loop->timer);
+    uv_prepare_init(loop->uv, &loop->prepare);
+    uv_check_init(loop->uv, &loop->check);
+    uv_idle_init(loop->uv, &loop->idle);
+    loop->wakeup.data = loop->timer.data = loop->prepare.data =
+        loop->check.data = loop->idle.data = loop;
+    loop->open = 5;
+    if (!loop->owns) {
+        uv_unref((uv_handle_t *)&loop->wakeup);
+        uv_prepare_start(&loop->prepare, async__uv_on_prepare);
+        uv_unref((uv_handle_t *)&loop->prepare);
+        uv_check_start(&loop->check, async__uv_on_check);
+        uv_unref((uv_handle_t *)&loop->check);
+        loop->base.kick = async__uv_kick;
+    }
+    return 0;
+}
+
+/* --- running -------------------------------------------------------------------------- */
+
+static void async__uv_on_interrupt(uv_signal_t *handle, int number)
+{
+    async_loop *loop = (async_loop *)handle->data;
+    (void)number;
+    if (loop->interrupts++ == 0 && loop->main != NULL)
+        async_task_cancel(loop->main);
+    else
+        async_loop_stop(loop);
+}
+
+/* Whether Ctrl-C still does what it does by default. */
+static int async__uv_may_interrupt(void)
+{
+#ifdef _WIN32
+    return 1;
+#else
+    struct sigaction now;
+    return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL;
+#endif
+}
+
+int async__uv_run_into(async_object main, void *result, size_t offset,
+                       size_t size)
+{
+    async_uv_loop loop;
+    uv_signal_t interrupt;
+    int error, installed = 0;
+    if (async__running != NULL) return ASYNC_ENESTEDRUN;
+    error = async_uv_loop_init(&loop, NULL, NULL);
+    if (error) return error;
+    if (async__uv_may_interrupt() && uv_signal_init(loop.uv, &interrupt) == 0) {
+        interrupt.data = &loop.base;
+        uv_signal_start(&interrupt, async__uv_on_interrupt, SIGINT);
+        uv_unref((uv_handle_t *)&interrupt);
+        installed = 1;
+    }
+    error = async__run_on_into(&loop.base, main, result, offset, size);
+    if (installed) uv_close((uv_handle_t *)&interrupt, NULL);
+    async_loop_close(&loop.base);
+    return error;
+}
+
+int async_run(async_object main)
+{
+    return async__uv_run_into(main, NULL, 0, 0);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */
