@@ -150,7 +150,8 @@ extern "C" {
       "Task does not support set_result operation")                           \
     X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
     X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
-    X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them")
+    X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them") \
+    X(ASYNC_ECLOSED, -5022, "it is closed")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)

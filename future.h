@@ -79,6 +79,10 @@ int async_loop_run_forever(async_loop *loop);
  * Counterpart: loop.stop(). */
 void async_loop_stop(async_loop *loop);
 
+/* How many tasks on the heap have not been freed: those that run, and those
+ * whose handle somebody holds.  For tests, and for finding leaks. */
+size_t async_loop_count_tasks(const async_loop *loop);
+
 /* Counterparts: loop.is_running(), loop.is_closed(). */
 int async_loop_is_running(const async_loop *loop);
 int async_loop_is_closed(const async_loop *loop);
@@ -400,7 +404,6 @@ void async__task_ended(async *co);
 void async__task_unshared(async_future *future); /* nobody holds it now */
 int async__task_cancel(async_future *future);
 void async__tasks_close(async_loop *loop);
-uint32_t async__tasks_held(const async_loop *loop);
 const char *async__task_name(const async_future *future, char *buffer,
                              size_t size);
 const async *async__task_coroutine(const async_future *future);
@@ -1377,7 +1380,7 @@ int async_loop_close(async_loop *loop)
         async__leave_loop(loop, kick);
         async__running = outer;
     }
-    if (async__tasks_held(loop) > 0)
+    if (async_loop_count_tasks(loop) > 0)
         async__report(loop, "the loop was closed before all task handles were "
                       "released", 0, NULL, NULL);
     loop->backend->close(loop);

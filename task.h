@@ -694,10 +694,9 @@ void async__task_unshared(async_future *future)
     }
 }
 
-/* How many tasks on the heap somebody still holds. */
-uint32_t async__tasks_held(const async_loop *loop)
+size_t async_loop_count_tasks(const async_loop *loop)
 {
-    uint32_t held = loop->task_blocks, i;
+    size_t held = loop->task_blocks, i;
     const async_link *gone;
     for (i = 0; i < ASYNC__POOL_CLASSES; i++)
         for (gone = loop->gone[i]; gone != NULL; gone = gone->next) held--;

@@ -52,12 +52,19 @@ typedef struct async_uv_loop {
  *            async_loop_run_forever() and so on work too: they run it.
  * allocator  NULL: the default one
  * Returns    0, or libuv's error
+ *
+ * SIGPIPE is ignored from then on, unless the program has set what it does.
+ *
  * Closing a loop that has its own also closes every handle that is left in
  * it; a borrowed one goes on without Caesura (its uv_run() must be called once
  * more, or the loop's memory stay, until the handles have been closed: closing
  * does that itself, unless it is called from a callback of libuv). */
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
+
+/* How many handles a loop's uv_loop_t has beside Caesura's own: streams that
+ * have not been closed, and the program's.  For tests, and for finding leaks. */
+size_t async_uv_loop_count_handles(async_loop *loop);
 
 /* The uv_loop_t of a loop of this kind. */
 static inline uv_loop_t *async_uv_loop_of(async_loop *loop)
@@ -249,12 +256,26 @@ static void async__uv_close(async_loop *base)
     }
 }
 
+/* A peer that has gone is an error of the write, not the end of the program.
+ * Python does the same when it starts. */
+static void async__uv_ignore_broken_pipes(void)
+{
+#ifndef _WIN32
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        now.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &now, NULL);
+    }
+#endif
+}
+
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator)
 {
     static const async_backend backend = { async__uv_now, async__uv_poll,
                                            async__uv_wake, async__uv_close };
     int error;
+    async__uv_ignore_broken_pipes();
     async_loop_init(&loop->base, &backend, allocator, 0);
     loop->owns = uv == NULL;
     loop->uv = uv == NULL ? &loop->own : uv;
@@ -288,6 +309,18 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
         loop->base.kick = async__uv_kick;
     }
     return 0;
+}
+
+static void async__uv_count(uv_handle_t *handle, void *argument)
+{
+    if (!uv_is_closing(handle)) ++*(size_t *)argument;
+}
+
+size_t async_uv_loop_count_handles(async_loop *loop)
+{
+    size_t count = 0;
+    uv_walk(async__uv(loop)->uv, async__uv_count, &count);
+    return count - async__uv(loop)->open;
 }
 
 /* --- running -------------------------------------------------------------------------- */

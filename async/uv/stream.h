@@ -1,0 +1,457 @@
+/* stream.h - reading and writing on libuv's streams
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ *     AWAIT_INTO(self->n, async_stream_read, &self->peer, self->buf,
+ *                sizeof self->buf);
+ *     AWAIT(async_stream_write, &self->peer, self->buf, self->n);
+ *     AWAIT(async_stream_close, &self->peer);
+ *
+ * A stream is a struct of the caller's, zeroed, which tcp.h opens.  It must
+ * neither move nor go until it has been closed: libuv has pointers to it, and
+ * async_stream_close() is what waits until it has none.  Close it in a FINALLY.
+ *
+ * From tasks on a loop of async/uv/loop.h.  One task may read while others
+ * write.  Nothing here copies data: buffers are the caller's, and in use until
+ * the await ends.
+ */
+#ifndef CAESURA_UV_STREAM_H
+#define CAESURA_UV_STREAM_H
+
+#include "loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
+#endif
+
+typedef struct async_stream {
+    union {
+        uv_handle_t any;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+    } handle; /* libuv's, for what it can set; leave its `data` alone */
+    /* The rest is private. */
+    async_loop *loop;
+    struct async_stream_read *reader;
+    async_operation closed;
+    char *unread; /* what a cancelled read had taken in */
+    size_t unread_size, unread_at;
+    int error;
+    unsigned char state, reading, starved, eof;
+} async_stream;
+
+/* AWAIT_INTO(n, async_stream_read, stream, buffer, size): waits for data and
+ * puts up to `size` bytes (at least 1 must be asked for) into the buffer.
+ * Result   the number of bytes; 0 at the end of the stream, again and again
+ * Errors   what the peer or the system did (-ECONNRESET ...); ASYNC_EBUSY when
+ *          another task reads; ASYNC_ECLOSED; ASYNC_EINVAL for no size
+ * Cancel   at once; no data is lost: the next read gets it
+ * Counterpart: StreamReader.read(n), uv_read_start(). */
+struct async_stream_read {
+    ASYNC_RETURNS(size_t);
+    async_stream *stream;
+    void *buffer;
+    size_t size;
+    size_t got;
+    async_operation arrival;
+};
+ASYNC(async_stream_read);
+
+/* AWAIT(async_stream_write, stream, data, size): writes all of it.  It goes
+ * out at once as far as the system takes it, without suspending; the rest is
+ * waited for, so a slow reader holds the writer back.  Writes of several tasks
+ * go out in the order in which they began, each whole.
+ * Errors   -EPIPE, -ECONNRESET ...; ASYNC_ECLOSED
+ * Cancel   if it had to wait, the stream is closed, for the peer would see
+ *          half a message; raised when libuv has let go of the data
+ * Counterpart: StreamWriter.write() and drain(), uv_try_write(), uv_write(). */
+struct async_stream_write {
+    ASYNC_FRAME;
+    async_stream *stream;
+    const void *data;
+    size_t size;
+    uv_write_t request;
+    async_operation written;
+};
+ASYNC(async_stream_write);
+
+/* AWAIT(async_stream_shutdown, stream): tells the peer that no more comes,
+ * when all writes are out; reading goes on.
+ * Errors   -ENOTCONN ...; ASYNC_ECLOSED
+ * Cancel   closes the stream, as for a write
+ * Counterpart: StreamWriter.write_eof(), uv_shutdown(). */
+struct async_stream_shutdown {
+    ASYNC_FRAME;
+    async_stream *stream;
+    uv_shutdown_t request;
+    async_operation done;
+};
+ASYNC(async_stream_shutdown);
+
+/* AWAIT(async_stream_close, stream): closes it, and goes on when libuv has let
+ * go of its memory.  Who reads or writes gets ASYNC_ECLOSED; writes that are
+ * not out yet are lost.  One that was never opened, or is closed: nothing.
+ * Cancel   raised when it is closed all the same
+ * Counterpart: StreamWriter.close() and wait_closed(), uv_close(). */
+struct async_stream_close {
+    ASYNC_FRAME;
+    async_stream *stream;
+};
+ASYNC(async_stream_close);
+
+/* Whether reading and writing may work: it is open and not being closed. */
+static inline int async_stream_is_open(const async_stream *stream);
+
+/* ========================================================================
+ * PRIVATE
+ * ======================================================================== */
+enum { ASYNC__UNOPENED, ASYNC__OPEN, ASYNC__CLOSING };
+
+static inline int async_stream_is_open(const async_stream *stream)
+{
+    return stream->state == ASYNC__OPEN;
+}
+
+/* Marks a stream as open, whose handle has been initialised. */
+void async__stream_opened(async_stream *stream, async_loop *loop);
+
+/* Begins to close, from anywhere. */
+void async__stream_begin_close(async_stream *stream);
+
+/* Waits for a request of libuv's, whose callback finishes `operation` and so
+ * must come before the frame goes; then raises what it came to.  A request
+ * that the stream's end has cut off fails with ASYNC_ECLOSED. */
+#define ASYNC__AWAIT_REQUEST(operation)                                       \
+    do {                                                                      \
+        ASYNC__WAIT_FOR(&(operation)->future);                                \
+        (void)async__awaited(co);                                             \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+
+/* Finishes an operation with a status of libuv's. */
+static inline void async__request_done(async_operation *operation, int status)
+{
+    if (status == UV_ECANCELED) status = ASYNC_ECLOSED;
+    async__finish(&operation->future, ASYNC__FINISHED, status < 0 ? status : 0);
+}
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+}
+#endif
+
+#endif /* CAESURA_UV_STREAM_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ *
+ * Reading stays switched on from one read to the next, for switching costs a
+ * system call each way.  Data that comes while nobody reads is left with the
+ * system (libuv is given no buffer); when that happens in a second poll on
+ * end, reading is switched off until somebody reads again.
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_STREAM_IMPLEMENTED)
+#define CAESURA_UV_STREAM_IMPLEMENTED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- opening and closing ---------------------------------------------------------- */
+
+/* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
+static int async__stream_close_goes_on(async_operation *operation)
+{
+    (void)operation;
+    return 0;
+}
+
+void async__stream_opened(async_stream *stream, async_loop *loop)
+{
+    stream->loop = loop;
+    stream->reader = NULL;
+    stream->unread = NULL;
+    stream->error = 0;
+    stream->state = ASYNC__OPEN;
+    stream->reading = 0;
+    stream->starved = 0;
+    stream->eof = 0;
+    stream->handle.any.data = stream;
+    async_operation_init(&stream->closed, loop, async__stream_close_goes_on);
+}
+
+static void async__stream_forget_unread(async_stream *stream)
+{
+    if (stream->unread != NULL)
+        async__release(stream->loop, stream->unread, stream->unread_size);
+    stream->unread = NULL;
+}
+
+static void async__stream_on_close(uv_handle_t *handle)
+{
+    async_stream *stream = (async_stream *)handle->data;
+    stream->state = ASYNC__UNOPENED;
+    async__finish(&stream->closed.future, ASYNC__FINISHED, 0);
+}
+
+static void async__stream_stop_reading(async_stream *stream)
+{
+    if (stream->reading) uv_read_stop(&stream->handle.stream);
+    stream->reading = 0;
+}
+
+void async__stream_begin_close(async_stream *stream)
+{
+    struct async_stream_read *reader = stream->reader;
+    if (stream->state != ASYNC__OPEN) return;
+    async__stream_stop_reading(stream);
+    async__stream_forget_unread(stream);
+    stream->state = ASYNC__CLOSING;
+    stream->reader = NULL;
+    if (reader != NULL)
+        async__finish(&reader->arrival.future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    uv_close(&stream->handle.any, async__stream_on_close);
+}
+
+ASYNC(async_stream_close)
+{
+    ASYNC_BEGIN(async_stream_close);
+    if (self->stream->state == ASYNC__UNOPENED) ASYNC_RETURN();
+    async__stream_begin_close(self->stream);
+    ASYNC__AWAIT_REQUEST(&self->stream->closed);
+    ASYNC_END;
+}
+
+/* --- reading -------------------------------------------------------------------------- */
+
+/* A read can be given up at any time: libuv keeps nothing of it. */
+static int async__read_cancel(async_operation *operation)
+{
+    struct async_stream_read *read =
+        (struct async_stream_read *)(void *)((char *)operation -
+                                             offsetof(struct async_stream_read,
+                                                      arrival));
+    if (read->stream->reader == read) read->stream->reader = NULL;
+    return async__cancelled(operation);
+}
+
+static void async__read_done(async_stream *stream, size_t got, int error)
+{
+    struct async_stream_read *read = stream->reader;
+    if (read == NULL) return;
+    stream->reader = NULL;
+    read->got = got;
+    async__finish(&read->arrival.future, ASYNC__FINISHED, error);
+}
+
+static void async__stream_on_alloc(uv_handle_t *handle, size_t suggested,
+                                   uv_buf_t *buffer)
+{
+    async_stream *stream = (async_stream *)handle->data;
+    (void)suggested;
+    if (stream->reader != NULL) {
+        buffer->base = (char *)stream->reader->buffer;
+        buffer->len = stream->reader->size;
+    } else {
+        buffer->base = NULL;
+        buffer->len = 0;
+    }
+}
+
+static void async__stream_on_read(uv_stream_t *handle, ssize_t got,
+                                  const uv_buf_t *buffer)
+{
+    async_stream *stream = (async_stream *)handle->data;
+    (void)buffer;
+    if (got > 0) {
+        async__read_done(stream, (size_t)got, 0);
+    } else if (got == UV_ENOBUFS && stream->reader == NULL) {
+        if (stream->starved) async__stream_stop_reading(stream);
+        stream->starved = 1;
+    } else if (got < 0) {
+        async__stream_stop_reading(stream);
+        if (got == UV_EOF)
+            stream->eof = 1;
+        else
+            stream->error = (int)got;
+        async__read_done(stream, 0, stream->error);
+    }
+}
+
+/* A read that was cancelled when its data had just come: the next one gets
+ * it, and if it cannot be kept, the stream has an error. */
+static void async__stream_keep(async_stream *stream, const void *data,
+                               size_t size)
+{
+    char *kept = (char *)async__allocate(stream->loop, size);
+    if (kept == NULL) {
+        stream->error = ASYNC_ENOMEM;
+        return;
+    }
+    memcpy(kept, data, size);
+    stream->unread = kept;
+    stream->unread_size = size;
+    stream->unread_at = 0;
+}
+
+/* What a cancelled read has left. */
+static size_t async__stream_take(async_stream *stream, void *buffer,
+                                 size_t size)
+{
+    size_t left = stream->unread_size - stream->unread_at;
+    if (size > left) size = left;
+    memcpy(buffer, stream->unread + stream->unread_at, size);
+    stream->unread_at += size;
+    if (size == left) async__stream_forget_unread(stream);
+    return size;
+}
+
+/* Begins to read.  Returns 1 when there is something to wait for, else the
+ * result is in self->got, or an error in *error. */
+static int async__read_begin(struct async_stream_read *self, async *co,
+                             int *error)
+{
+    async_stream *stream = self->stream;
+    *error = 0;
+    if (stream->state != ASYNC__OPEN) *error = ASYNC_ECLOSED;
+    else if (stream->reader != NULL) *error = ASYNC_EBUSY;
+    else if (self->size == 0) *error = ASYNC_EINVAL;
+    else if (!(co->flags & ASYNC__IS_TASK)) *error = ASYNC_ENOTASK;
+    else if (stream->unread != NULL)
+        self->got = async__stream_take(stream, self->buffer, self->size);
+    else if (stream->error) *error = stream->error;
+    else if (!stream->eof) {
+        stream->starved = 0;
+        if (!stream->reading) {
+            *error = uv_read_start(&stream->handle.stream,
+                                   async__stream_on_alloc,
+                                   async__stream_on_read);
+            if (*error) return 0;
+            stream->reading = 1;
+        }
+        stream->reader = self;
+        async_operation_init(&self->arrival, stream->loop, async__read_cancel);
+        return 1;
+    }
+    return 0;
+}
+
+ASYNC(async_stream_read)
+{
+    int error;
+    ASYNC_BEGIN(async_stream_read);
+    if (async__read_begin(self, co, &error)) {
+        ASYNC__WAIT_FOR(&self->arrival.future);
+        if (co->error && self->got > 0)
+            async__stream_keep(self->stream, self->buffer, self->got);
+        (void)async__awaited(co);
+        async__drop(co);
+        if (co->error && self->stream->reader == self)
+            self->stream->reader = NULL;
+        ASYNC__CHECK;
+    } else if (error) {
+        ASYNC_RAISE(error);
+    }
+    ASYNC_RETURN(self->got);
+    ASYNC_END;
+}
+
+/* --- writing -------------------------------------------------------------------------- */
+
+static void async__write_on_done(uv_write_t *request, int status)
+{
+    async__request_done((async_operation *)request->data, status);
+}
+
+/* Half a message is out: nothing but the end can follow.  The callback comes
+ * with it, and until then the frame is in use. */
+static int async__write_cancel(async_operation *operation)
+{
+    struct async_stream_write *write =
+        (struct async_stream_write *)(void *)((char *)operation -
+            offsetof(struct async_stream_write, written));
+    async__stream_begin_close(write->stream);
+    return 0;
+}
+
+/* Writes what goes out at once.  Returns 1 when the rest is queued. */
+static int async__write_begin(struct async_stream_write *self, async *co,
+                              int *error)
+{
+    async_stream *stream = self->stream;
+    uv_buf_t buffer;
+    int written;
+    *error = 0;
+    if (stream->state != ASYNC__OPEN) *error = ASYNC_ECLOSED;
+    else if (!(co->flags & ASYNC__IS_TASK)) *error = ASYNC_ENOTASK;
+    if (*error || self->size == 0) return 0;
+    buffer.base = (char *)(uintptr_t)self->data;
+    buffer.len = self->size;
+    written = uv_try_write(&stream->handle.stream, &buffer, 1);
+    if (written < 0 && written != UV_EAGAIN) {
+        *error = written;
+        return 0;
+    }
+    if (written > 0) {
+        if ((size_t)written == self->size) return 0;
+        buffer.base += written;
+        buffer.len -= (size_t)written;
+    }
+    async_operation_init(&self->written, stream->loop, async__write_cancel);
+    self->request.data = &self->written;
+    *error = uv_write(&self->request, &stream->handle.stream, &buffer, 1,
+                      async__write_on_done);
+    return *error == 0;
+}
+
+ASYNC(async_stream_write)
+{
+    int error;
+    ASYNC_BEGIN(async_stream_write);
+    if (async__write_begin(self, co, &error))
+        ASYNC__AWAIT_REQUEST(&self->written);
+    else if (error)
+        ASYNC_RAISE(error);
+    ASYNC_END;
+}
+
+/* --- shutdown --------------------------------------------------------------------------- */
+
+static void async__shutdown_on_done(uv_shutdown_t *request, int status)
+{
+    async__request_done((async_operation *)request->data, status);
+}
+
+static int async__shutdown_cancel(async_operation *operation)
+{
+    struct async_stream_shutdown *shutdown =
+        (struct async_stream_shutdown *)(void *)((char *)operation -
+            offsetof(struct async_stream_shutdown, done));
+    async__stream_begin_close(shutdown->stream);
+    return 0;
+}
+
+ASYNC(async_stream_shutdown)
+{
+    int error;
+    ASYNC_BEGIN(async_stream_shutdown);
+    if (self->stream->state != ASYNC__OPEN) ASYNC_RAISE(ASYNC_ECLOSED);
+    if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
+    async_operation_init(&self->done, self->stream->loop,
+                         async__shutdown_cancel);
+    self->request.data = &self->done;
+    error = uv_shutdown(&self->request, &self->stream->handle.stream,
+                        async__shutdown_on_done);
+    if (error) ASYNC_RAISE(error);
+    ASYNC__AWAIT_REQUEST(&self->done);
+    ASYNC_END;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */

@@ -1,0 +1,273 @@
+/* tcp.h - TCP: connecting, listening, accepting
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ * Both ends are an async_stream; see stream.h for what can be done with it.
+ * Connections are opened with TCP_NODELAY, as asyncio does.
+ */
+#ifndef CAESURA_UV_TCP_H
+#define CAESURA_UV_TCP_H
+
+#include "stream.h"
+
+#ifdef __cplusplus
+extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
+#endif
+
+/* An address from numbers: "127.0.0.1" or "::1", and a port.
+ * Returns  0, or -EINVAL when the text is neither. */
+int async_tcp_address(struct sockaddr_storage *address, const char *ip,
+                      int port);
+
+/* AWAIT(async_tcp_connect, stream, address): opens a zeroed stream.
+ * address  a const struct sockaddr *, used only until this first suspends
+ * Errors   -ECONNREFUSED, -ETIMEDOUT (the system's), -EMFILE ...;
+ *          ASYNC_EBUSY when the stream is open.  After an error it is closed.
+ * Cancel   closes it; raised when libuv has let go of it
+ * Counterpart: asyncio.open_connection(), uv_tcp_connect(). */
+struct async_tcp_connect {
+    ASYNC_FRAME;
+    async_stream *stream;
+    const struct sockaddr *address;
+    int error;
+    uv_connect_t request;
+    async_operation connected;
+};
+ASYNC(async_tcp_connect);
+
+typedef struct async_tcp_server {
+    async_stream listener;
+    /* The rest is private. */
+    struct async_tcp_accept *acceptor;
+    int pending, error;
+} async_tcp_server;
+
+/* AWAIT(async_tcp_listen, server, address, backlog): opens a zeroed server.
+ * backlog  how many connections the system keeps until they are accepted;
+ *          0: 128
+ * Errors   -EADDRINUSE, -EACCES ...; ASYNC_EBUSY when it is open.  After an
+ *          error it is closed.
+ * Counterpart: asyncio.start_server(), uv_listen(). */
+struct async_tcp_listen {
+    ASYNC_FRAME;
+    async_tcp_server *server;
+    const struct sockaddr *address;
+    int backlog;
+    int error;
+};
+ASYNC(async_tcp_listen);
+
+/* AWAIT(async_tcp_accept, server, stream): waits for a connection and opens
+ * the zeroed stream on it.
+ * Errors   ASYNC_ECLOSED when the server is closed; ASYNC_EBUSY when another
+ *          task accepts, or the stream is open; -EMFILE ..., and then the
+ *          server goes on: try again later
+ * Cancel   at once; a connection that had come is there for the next accept
+ * Counterpart: the callback of asyncio.start_server(), uv_accept(). */
+struct async_tcp_accept {
+    ASYNC_FRAME;
+    async_tcp_server *server;
+    async_stream *stream;
+    int error;
+    async_operation arrival;
+};
+ASYNC(async_tcp_accept);
+
+/* AWAIT(async_tcp_server_close, server): stops listening; who accepts gets
+ * ASYNC_ECLOSED.  Connections that were accepted go on.
+ * Cancel   raised when it is closed all the same
+ * Counterpart: Server.close(). */
+struct async_tcp_server_close {
+    ASYNC_FRAME;
+    async_tcp_server *server;
+};
+ASYNC(async_tcp_server_close);
+
+/* The port that a server listens on, 0 when it does not. */
+int async_tcp_server_port(const async_tcp_server *server);
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+}
+#endif
+
+#endif /* CAESURA_UV_TCP_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_TCP_IMPLEMENTED)
+#define CAESURA_UV_TCP_IMPLEMENTED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int async_tcp_address(struct sockaddr_storage *address, const char *ip,
+                      int port)
+{
+    memset(address, 0, sizeof *address);
+    if (uv_ip4_addr(ip, port, (struct sockaddr_in *)address) == 0) return 0;
+    return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
+}
+
+/* Makes the handle; the stream is open from then on, whatever comes of it. */
+static int async__tcp_open(async_stream *stream, async *co)
+{
+    int error;
+    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
+    error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
+                        &stream->handle.tcp);
+    if (!error) async__stream_opened(stream, async_loop_of(co));
+    return error;
+}
+
+/* --- connect --------------------------------------------------------------------------- */
+
+static void async__connect_on_done(uv_connect_t *request, int status)
+{
+    async__request_done((async_operation *)request->data, status);
+}
+
+static int async__connect_cancel(async_operation *operation)
+{
+    struct async_tcp_connect *connect =
+        (struct async_tcp_connect *)(void *)((char *)operation -
+            offsetof(struct async_tcp_connect, connected));
+    async__stream_begin_close(connect->stream);
+    return 0;
+}
+
+ASYNC(async_tcp_connect)
+{
+    ASYNC_BEGIN(async_tcp_connect);
+    self->error = async__tcp_open(self->stream, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_TRY {
+        async_operation_init(&self->connected, self->stream->loop,
+                             async__connect_cancel);
+        self->request.data = &self->connected;
+        uv_tcp_nodelay(&self->stream->handle.tcp, 1);
+        self->error = uv_tcp_connect(&self->request, &self->stream->handle.tcp,
+                                     self->address, async__connect_on_done);
+        if (self->error) ASYNC_RAISE(self->error);
+        ASYNC__AWAIT_REQUEST(&self->connected);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        AWAIT(async_stream_close, self->stream);
+        ASYNC_RAISE(self->error);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* --- listen, accept -------------------------------------------------------------------- */
+
+static void async__server_on_connection(uv_stream_t *handle, int status)
+{
+    async_tcp_server *server = (async_tcp_server *)handle->data;
+    struct async_tcp_accept *acceptor = server->acceptor;
+    if (status < 0)
+        server->error = status;
+    else
+        server->pending = 1;
+    if (acceptor != NULL) {
+        server->acceptor = NULL;
+        async__finish(&acceptor->arrival.future, ASYNC__FINISHED, 0);
+    }
+}
+
+ASYNC(async_tcp_listen)
+{
+    ASYNC_BEGIN(async_tcp_listen);
+    self->error = async__tcp_open(&self->server->listener, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->server->acceptor = NULL;
+    self->server->pending = self->server->error = 0;
+    self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
+                              self->address, 0);
+    if (!self->error)
+        self->error = uv_listen(&self->server->listener.handle.stream,
+                                self->backlog > 0 ? self->backlog : 128,
+                                async__server_on_connection);
+    if (self->error) {
+        AWAIT(async_stream_close, &self->server->listener);
+        ASYNC_RAISE(self->error);
+    }
+    ASYNC_END;
+}
+
+static int async__accept_cancel(async_operation *operation)
+{
+    struct async_tcp_accept *accept =
+        (struct async_tcp_accept *)(void *)((char *)operation -
+            offsetof(struct async_tcp_accept, arrival));
+    accept->server->acceptor = NULL;
+    return async__cancelled(operation);
+}
+
+ASYNC(async_tcp_accept)
+{
+    ASYNC_BEGIN(async_tcp_accept);
+    if (!async_stream_is_open(&self->server->listener))
+        ASYNC_RAISE(ASYNC_ECLOSED);
+    if (self->server->acceptor != NULL || self->stream->state != ASYNC__UNOPENED)
+        ASYNC_RAISE(ASYNC_EBUSY);
+    while (!self->server->pending) {
+        if (self->server->error) {
+            self->error = self->server->error;
+            self->server->error = 0;
+            ASYNC_RAISE(self->error);
+        }
+        self->server->acceptor = self;
+        async_operation_init(&self->arrival, self->server->listener.loop,
+                             async__accept_cancel);
+        ASYNC__AWAIT_REQUEST(&self->arrival);
+        if (!async_stream_is_open(&self->server->listener))
+            ASYNC_RAISE(ASYNC_ECLOSED);
+    }
+    self->error = async__tcp_open(self->stream, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->server->pending = 0;
+    self->error = uv_accept(&self->server->listener.handle.stream,
+                            &self->stream->handle.stream);
+    if (self->error) {
+        AWAIT(async_stream_close, self->stream);
+        ASYNC_RAISE(self->error);
+    }
+    uv_tcp_nodelay(&self->stream->handle.tcp, 1);
+    ASYNC_END;
+}
+
+ASYNC(async_tcp_server_close)
+{
+    ASYNC_BEGIN(async_tcp_server_close);
+    if (self->server->acceptor != NULL) {
+        struct async_tcp_accept *acceptor = self->server->acceptor;
+        self->server->acceptor = NULL;
+        async__finish(&acceptor->arrival.future, ASYNC__FINISHED,
+                      ASYNC_ECLOSED);
+    }
+    AWAIT(async_stream_close, &self->server->listener);
+    ASYNC_END;
+}
+
+int async_tcp_server_port(const async_tcp_server *server)
+{
+    struct sockaddr_storage address;
+    int size = sizeof address;
+    if (!async_stream_is_open(&server->listener) ||
+        uv_tcp_getsockname(&server->listener.handle.tcp,
+                           (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */
