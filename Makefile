@@ -1,0 +1,98 @@
+# Caesura: asyncio for C.  `make help` lists what can be made.
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+export CC BUILD
+
+WARNINGS = -Wall -Wextra -pedantic -Wshadow
+# asked for when a recipe runs: `make deps` may have installed libuv by then
+UV = $$(pkg-config --cflags --libs libuv 2>/dev/null || echo -luv)
+
+VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
+HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
+EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
+BIN = $(BUILD)/examples
+
+.PHONY: help run test conformance deps examples bench-core lint format install \
+        uninstall clean
+
+help:
+	@echo 'make run           build the examples and run the tour'
+	@echo 'make test          all tests; make test T=name runs those of that name'
+	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
+	@echo 'make examples      build the examples, into $(BIN)'
+	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
+	@echo 'make lint          formatting, shell scripts, further warnings'
+	@echo 'make format        format the C code'
+	@echo 'make deps          install what is missing (run and test do so first)'
+	@echo 'make install       headers, pkg-config and CMake files; PREFIX, DESTDIR'
+	@echo 'make clean'
+	@echo
+	@echo 'CC=clang, CFLAGS=... as usual.'
+
+run:
+	@packaging/deps run
+	@$(MAKE) --no-print-directory examples
+	@examples/tour $(BIN)
+
+examples: $(EXAMPLES:%=$(BIN)/%)
+
+$(BIN)/two_files: $(wildcard examples/two_files/*.[ch]) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(UV)
+
+$(BIN)/%: examples/%.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV)
+
+test:
+	@packaging/deps test
+	@tests/run $(T)
+
+conformance:
+	@packaging/deps test
+	@tests/run conformance/
+
+deps:
+	@packaging/deps test
+
+bench-core:
+	@packaging/deps test
+	@bench/core/run
+
+lint:
+	@packaging/deps lint
+	@packaging/lint
+
+format:
+	@packaging/deps lint
+	@packaging/lint --fix
+
+install:
+	install -d '$(DESTDIR)$(PREFIX)/include/caesura'
+	for header in $(HEADERS); do \
+	    install -D -m 644 "$$header" \
+	        "$(DESTDIR)$(PREFIX)/include/caesura/$$header" || exit 1; \
+	done
+	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' \
+	           '$(DESTDIR)$(PREFIX)/lib/cmake/caesura'
+	for file in caesura.pc caesura-uv.pc; do \
+	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	        packaging/$$file.in >'$(DESTDIR)$(PREFIX)/lib/pkgconfig/'$$file; \
+	done
+	install -m 644 packaging/caesura-config.cmake \
+	    '$(DESTDIR)$(PREFIX)/lib/cmake/caesura/'
+	sed -e 's|@VERSION@|$(VERSION)|' packaging/caesura-config-version.cmake.in \
+	    >'$(DESTDIR)$(PREFIX)/lib/cmake/caesura/caesura-config-version.cmake'
+
+uninstall:
+	rm -rf '$(DESTDIR)$(PREFIX)/include/caesura' \
+	       '$(DESTDIR)$(PREFIX)/lib/cmake/caesura' \
+	       '$(DESTDIR)$(PREFIX)/lib/pkgconfig/caesura.pc' \
+	       '$(DESTDIR)$(PREFIX)/lib/pkgconfig/caesura-uv.pc'
+
+clean:
+	rm -rf '$(BUILD)'
