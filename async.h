@@ -1392,7 +1392,7 @@ extern "C" {
 #define ASYNC__BODY_END                                                       \
             async__exit = 1;                                                  \
         } while (!async__exit && (async__exit = 2, 0));                       \
-        async__ran = !async__in_arm && async__exit == 1;                         \
+        async__ran = !async__in_arm && async__exit == 1;                      \
         if (ASYNC__UNLIKELY(async__exit != 1))                                \
             co->error = async__exit ? ASYNC__CONTINUING : ASYNC__BREAKING;    \
         async__exit = 0;
@@ -1408,7 +1408,7 @@ extern "C" {
         ASYNC__CASE(ASYNC__AT(1))                                             \
         async__ran = 0;                                                       \
         if (!co->error) {                                                     \
-            ASYNC__SCOPE(async__handler = async__try, async__in_arm = 0)         \
+            ASYNC__SCOPE(async__handler = async__try, async__in_arm = 0)      \
             ASYNC__BODY
 
 #define ASYNC__EXCEPT(caught)                                                 \
@@ -1434,7 +1434,7 @@ extern "C" {
         {                                                                     \
             ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,    \
                          async__handling = 2,                                 \
-                         async__depth = (int)async__outer_depth + 1,               \
+                         async__depth = (int)async__outer_depth + 1,          \
                          async__has_finally = 1)                              \
             ASYNC__ASSERT((int)async__depth <= 2,                             \
                           "a FINALLY inside a FINALLY inside a FINALLY: "     \
@@ -1449,7 +1449,7 @@ extern "C" {
                 co->error =                                                   \
                     async__self->parked[(async__depth + 1) & 1];              \
             ASYNC__FALLTHROUGH;                                               \
-            ASYNC__CASE((int)async__try + 1 + (int)async__has_finally);                 \
+            ASYNC__CASE((int)async__try + 1 + (int)async__has_finally);       \
         }                                                                     \
         ASYNC__GO_ON_LEAVING                                                  \
     }
@@ -1963,7 +1963,7 @@ void *async__grow(async *co, async_frame *caller, size_t size,
     size_t bytes = ASYNC__FIRST_CHUNK;
     size_t need = sizeof *chunk + alignment + async__round(size, alignment);
     if (co->flags & ASYNC__IN_CHUNK)
-        bytes = async__chunk_size((async__chunk *)co->end) * 2;
+        bytes = async__chunk_size((async__chunk *)(void *)co->end) * 2;
     if (bytes > ASYNC__LARGEST_CHUNK) bytes = ASYNC__LARGEST_CHUNK;
     while (bytes < need) bytes *= 2;
     if (allocator != NULL)
@@ -1972,7 +1972,7 @@ void *async__grow(async *co, async_frame *caller, size_t size,
         async__raised(co, ASYNC_ENOMEM);
         return NULL;
     }
-    chunk = (async__chunk *)(memory + bytes) - 1;
+    chunk = (async__chunk *)(void *)(memory + bytes) - 1;
     chunk->head.resume = async__chunk_frame;
     chunk->head.caller = caller->caller;
     chunk->head.state = 1;
@@ -1993,7 +1993,7 @@ void *async__grow(async *co, async_frame *caller, size_t size,
 static void async__close_chunk(async *co)
 {
     const async_allocator *allocator = async__allocator_of(co);
-    async__chunk *chunk = (async__chunk *)co->end;
+    async__chunk *chunk = (async__chunk *)(void *)co->end;
     size_t peak = chunk->below + async__painted_from(chunk->memory, co->end);
     if (peak / sizeof(void *) > co->peak)
         co->peak = (uint32_t)(peak / sizeof(void *)) & 0xffffff;
@@ -2028,7 +2028,7 @@ static const char *async__piece(const async *co, size_t *below)
     *below = 0;
 #ifndef ASYNC_NO_HEAP
     if (co->flags & ASYNC__IN_CHUNK) {
-        const async__chunk *chunk = (const async__chunk *)co->end;
+        const async__chunk *chunk = (const async__chunk *)(const void *)co->end;
         *below = chunk->below;
         return chunk->memory;
     }

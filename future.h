@@ -465,7 +465,7 @@ struct async_loop {
     async__wheel wheel;
 };
 
-/* --- lists ---------------------------------------------------------------- */
+/* --- lists --------------------------------------------------------------- */
 
 static inline void async__list_init(async_link *list)
 {
@@ -490,7 +490,7 @@ static inline void async__unlink(async_link *link)
     link->prev = NULL;
 }
 
-/* --- the ready queue ------------------------------------------------------- */
+/* --- the ready queue ----------------------------------------------------- */
 
 /* For a coroutine; `prev` is left as it is. */
 static inline void async__ready(async_loop *loop, async_node *node)
@@ -533,7 +533,7 @@ static inline void async__finish(async_future *future, int state, int error)
     async__wake(future);
 }
 
-/* --- inline parts of the interface ------------------------------------------ */
+/* --- inline parts of the interface --------------------------------------- */
 
 static inline int async_future_done(const async_future *future)
 {
@@ -591,7 +591,7 @@ async_future_object(async_future *future)
     return object;
 }
 
-/* --- memory ------------------------------------------------------------------ */
+/* --- memory -------------------------------------------------------------- */
 
 /* The sanitizers see more when each block is its own. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -632,7 +632,7 @@ static inline void async__release(async_loop *loop, void *memory, size_t size)
     async__release_large(loop, memory, size);
 }
 
-/* --- coroutines on a loop ----------------------------------------------------- */
+/* --- coroutines on a loop ------------------------------------------------ */
 
 void async__step(async_node *node);
 void async__step_cancelled(async_node *node);
@@ -749,7 +749,7 @@ static __thread async_loop *async__running;
 static async_loop *async__running;
 #endif
 
-/* --- memory ------------------------------------------------------------------ */
+/* --- memory -------------------------------------------------------------- */
 
 typedef struct async__slab {
     struct async__slab *next;
@@ -829,7 +829,7 @@ static const async_allocator *async__pool_of_task(const async *co)
     return &async_loop_of(co)->pooled;
 }
 
-/* --- timers ------------------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------- */
 
 static async__timer *async__timer_of(async_link *link)
 {
@@ -1020,7 +1020,7 @@ static async_time async__next_deadline(async_loop *loop)
     return (async_time)(slot << ASYNC__WHEEL_SHIFT);
 }
 
-/* --- the ready queue ----------------------------------------------------------- */
+/* --- the ready queue ----------------------------------------------------- */
 
 void async__unready(async_loop *loop, async_node *node)
 {
@@ -1036,7 +1036,7 @@ void async__unready(async_loop *loop, async_node *node)
     link->prev = NULL;
 }
 
-/* --- coroutines on a loop --------------------------------------------------------- */
+/* --- coroutines on a loop ------------------------------------------------ */
 
 /* What the loop does when a coroutine has given back control.
  *
@@ -1145,7 +1145,7 @@ void async__take_error(async *co, async_future *future)
     (void)from;
 }
 
-/* --- reports ---------------------------------------------------------------------------- */
+/* --- reports ------------------------------------------------------------- */
 
 static ASYNC__COLD void async__report(async_loop *loop, const char *message,
                                       int error, async_future *future,
@@ -1160,7 +1160,7 @@ static ASYNC__COLD void async__report(async_loop *loop, const char *message,
     async_loop_call_exception_handler(loop, &context);
 }
 
-/* --- running ------------------------------------------------------------------------ */
+/* --- running ------------------------------------------------------------- */
 
 async_loop *async_get_running_loop(void)
 {
@@ -1389,7 +1389,7 @@ int async_loop_close(async_loop *loop)
     return 0;
 }
 
-/* --- callbacks ------------------------------------------------------------------------ */
+/* --- callbacks ----------------------------------------------------------- */
 
 /* Who frees a handle when it has run. */
 enum { ASYNC__CALLERS, ASYNC__POOLED, ASYNC__ALLOCATED };
@@ -1534,7 +1534,7 @@ async_time async_handle_when(const async_handle *handle)
     return handle->timer.deadline;
 }
 
-/* --- exception handler ------------------------------------------------------------------ */
+/* --- exception handler --------------------------------------------------- */
 
 void async_loop_set_exception_handler(async_loop *loop,
                                       async_exception_handler *handler,
@@ -1604,7 +1604,7 @@ void async_loop_call_exception_handler(async_loop *loop,
     }
 }
 
-/* --- futures ------------------------------------------------------------------------------ */
+/* --- futures ------------------------------------------------------------- */
 
 int async_future_set_result(async_future *future)
 {
@@ -1714,7 +1714,8 @@ void async_future_destroy(async_future *future)
         while (!async__list_empty(&future->waiters)) {
             async_node *node = (async_node *)(void *)future->waiters.next;
             async__unlink(&node->link);
-            if (node->run == async__step || node->run == async__step_cancelled) {
+            if (node->run == async__step ||
+                node->run == async__step_cancelled) {
                 async *co = (async *)(void *)node;
                 co->wait.future = NULL;
                 future->shares--;

@@ -380,7 +380,8 @@ static inline async_task *async__task_make(async_loop *loop, size_t size,
 {
     if (ASYNC__LIKELY(alignment <= ASYNC__ALIGNMENT && loop != NULL &&
                       sizeof(async) + size <= ASYNC__POOL_LIMIT)) {
-        async_link **gone = &loop->gone[ASYNC__POOL_CLASS(sizeof(async) + size)];
+        async_link **gone =
+            &loop->gone[ASYNC__POOL_CLASS(sizeof(async) + size)];
         if (ASYNC__LIKELY(*gone != NULL)) {
             async_task *task = async__task_of_link(*gone);
             *gone = (*gone)->next;
@@ -492,16 +493,22 @@ static inline int async_task_cancelling(const async_task *task)
     (async__round_constant(sizeof(struct a), ASYNC__ALIGNMENT) +              \
      (__alignof__(struct a) > ASYNC__ALIGNMENT ? __alignof__(struct a) : 0))
 #define ASYNC__FRAMES_2(a, b) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_1(b))
-#define ASYNC__FRAMES_3(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_2(__VA_ARGS__))
-#define ASYNC__FRAMES_4(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_3(__VA_ARGS__))
-#define ASYNC__FRAMES_5(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_4(__VA_ARGS__))
-#define ASYNC__FRAMES_6(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_5(__VA_ARGS__))
-#define ASYNC__FRAMES_7(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_6(__VA_ARGS__))
-#define ASYNC__FRAMES_8(a, ...) (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_7(__VA_ARGS__))
+#define ASYNC__FRAMES_3(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_2(__VA_ARGS__))
+#define ASYNC__FRAMES_4(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_3(__VA_ARGS__))
+#define ASYNC__FRAMES_5(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_4(__VA_ARGS__))
+#define ASYNC__FRAMES_6(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_5(__VA_ARGS__))
+#define ASYNC__FRAMES_7(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_6(__VA_ARGS__))
+#define ASYNC__FRAMES_8(a, ...)                                              \
+    (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_7(__VA_ARGS__))
 #define async__round_constant(size, alignment)                                \
     (((size) + (alignment)-1) / (alignment) * (alignment))
 
-/* --- gather ----------------------------------------------------------------- */
+/* --- gather -------------------------------------------------------------- */
 
 typedef struct async__member {
     async_node node;
@@ -528,7 +535,7 @@ int async__gather_each(async_gathering *gathering, int count, ...);
         ASYNC__AWAIT(async_gather, (gathering_), );                           \
     } while (0)
 
-/* --- limits ------------------------------------------------------------------- */
+/* --- limits -------------------------------------------------------------- */
 
 /* asyncio.Timeout: cancels the task at a deadline, and turns exactly that
  * cancellation into a timeout. */
@@ -582,7 +589,7 @@ struct async__until_done {
 };
 ASYNC(async__until_done);
 
-/* --- running --------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 int async__run_task_into(async_loop *loop, async_object object, void *result,
                          size_t offset, size_t size);
@@ -626,7 +633,7 @@ int async_last_error(void)
     return async__error_of_last_call;
 }
 
-/* --- life of a task ------------------------------------------------------------ */
+/* --- life of a task ------------------------------------------------------ */
 
 static async_task *async__task_of(const async *co)
 {
@@ -854,7 +861,8 @@ static int async__operations_in_flight(const async_loop *loop)
 {
     async_task *task = NULL;
     while ((task = async_all_tasks(loop, task)) != NULL) {
-        const async_future *future = (const async_future *)task->co->wait.future;
+        const async_future *future =
+            (const async_future *)task->co->wait.future;
         if (!(task->co->flags & ASYNC__IS_SLEEPING) && future != NULL &&
             (future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION)
             return 1;
@@ -906,7 +914,7 @@ void async__tasks_close(async_loop *loop)
     loop->tail = &loop->ready;
 }
 
-/* --- state and names -------------------------------------------------------------- */
+/* --- state and names ----------------------------------------------------- */
 
 const char *async_task_get_name(const async_task *task)
 {
@@ -955,7 +963,7 @@ size_t async_task_stack_high_water(const async_task *task)
     return async_stack_high_water(task->co) + async__first_frame(task);
 }
 
-/* --- cancellation -------------------------------------------------------------------- */
+/* --- cancellation -------------------------------------------------------- */
 
 int async__task_cancel(async_future *future)
 {
@@ -981,7 +989,7 @@ int async_task_uncancel(async_task *task)
     return task->requests;
 }
 
-/* --- sleep ------------------------------------------------------------------------------ */
+/* --- sleep --------------------------------------------------------------- */
 
 ASYNC(async_sleep)
 {
@@ -996,7 +1004,7 @@ ASYNC(async_sleep)
     ASYNC_END;
 }
 
-/* --- gather ------------------------------------------------------------------------------- */
+/* --- gather -------------------------------------------------------------- */
 
 static int async__gather_cancel(async_operation *operation)
 {
@@ -1215,7 +1223,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
     async__trap(wrong, "GATHERED", "task.h", __LINE__);
 }
 
-/* --- wait for --------------------------------------------------------------------------------- */
+/* --- wait for ------------------------------------------------------------ */
 
 static void async__limit_expired(async_node *node)
 {
@@ -1343,7 +1351,7 @@ ASYNC(async_wait_for)
     ASYNC_END;
 }
 
-/* --- shield -------------------------------------------------------------------------------------- */
+/* --- shield -------------------------------------------------------------- */
 
 static void async__shield_inner_done(async_node *node)
 {
@@ -1388,7 +1396,7 @@ ASYNC(async_shield)
     ASYNC_END;
 }
 
-/* --- running ----------------------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 static int async__stop_loop(async_future *future, void *loop)
 {

@@ -179,7 +179,7 @@ static void async__uv_wake(async_loop *loop)
     uv_async_send(&async__uv(loop)->wakeup);
 }
 
-/* --- a loop that the program runs --------------------------------------------- */
+/* --- a loop that the program runs ---------------------------------------- */
 
 static void async__uv_kick(async_loop *base)
 {
@@ -224,7 +224,7 @@ static void async__uv_on_check(uv_check_t *check)
     async__uv_arrange(loop);
 }
 
-/* --- opening and closing ---------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------- */
 
 static void async__uv_closed(uv_handle_t *handle)
 {
@@ -323,7 +323,7 @@ size_t async_uv_loop_count_handles(async_loop *loop)
     return count - async__uv(loop)->open;
 }
 
-/* --- running -------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 static void async__uv_on_interrupt(uv_signal_t *handle, int number)
 {

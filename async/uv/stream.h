@@ -160,7 +160,7 @@ static inline void async__request_done(async_operation *operation, int status)
 extern "C" {
 #endif
 
-/* --- opening and closing ---------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------- */
 
 /* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
 static int async__stream_close_goes_on(async_operation *operation)
@@ -225,7 +225,7 @@ ASYNC(async_stream_close)
     ASYNC_END;
 }
 
-/* --- reading -------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 /* A read can be given up at any time: libuv keeps nothing of it. */
 static int async__read_cancel(async_operation *operation)
@@ -359,7 +359,7 @@ ASYNC(async_stream_read)
     ASYNC_END;
 }
 
-/* --- writing -------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 static void async__write_on_done(uv_write_t *request, int status)
 {
@@ -418,7 +418,7 @@ ASYNC(async_stream_write)
     ASYNC_END;
 }
 
-/* --- shutdown --------------------------------------------------------------------------- */
+/* --- shutdown ------------------------------------------------------------ */
 
 static void async__shutdown_on_done(uv_shutdown_t *request, int status)
 {

@@ -125,7 +125,7 @@ static int async__tcp_open(async_stream *stream, async *co)
     return error;
 }
 
-/* --- connect --------------------------------------------------------------------------- */
+/* --- connect ------------------------------------------------------------- */
 
 static void async__connect_on_done(uv_connect_t *request, int status)
 {
@@ -162,7 +162,7 @@ ASYNC(async_tcp_connect)
     ASYNC_END;
 }
 
-/* --- listen, accept -------------------------------------------------------------------- */
+/* --- listen, accept ------------------------------------------------------ */
 
 static void async__server_on_connection(uv_stream_t *handle, int status)
 {
