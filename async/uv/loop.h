@@ -21,6 +21,11 @@
     !defined(_GNU_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
+#include <signal.h>
+#if defined(__GLIBC__) && !defined(__USE_XOPEN2K)
+#error "uv.h needs POSIX: include async/uv/loop.h before other headers, or \
+compile with -std=gnu99 or -D_POSIX_C_SOURCE=200809L"
+#endif
 #include <uv.h>
 
 #include "../../task.h"
@@ -96,8 +101,7 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
 #define ASYNC__UV_RUN_INTO(place, name, ...)                                  \
     async__uv_run_into(                                                       \
         ASYNC__CO(name, __VA_ARGS__),                                         \
-        ((void)sizeof(&(place) == &((struct name *)0)->frame.result),         \
-         (void *)&(place)),                                                   \
+        ASYNC__PLACE(place, name),                                            \
         offsetof(struct name, frame.result), sizeof(place))
 
 #ifdef __cplusplus
