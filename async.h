@@ -56,6 +56,9 @@
  * ASYNC_NO_HEAP            no frame stack ever grows, no malloc is named;
  *                          the default on freestanding targets
  * ASYNC_NO_TRACEBACK       errors leave no await traceback
+ * ASYNC_NO_NAMES           coroutines and errors keep no names, to save memory
+ * ASYNC_FREESTANDING       as on a freestanding target: no libc but memcpy and
+ *                          memset, no heap, no traceback
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler
@@ -217,7 +220,7 @@ typedef int64_t async_duration;
 
 /* Heads the function of the struct `name`; say `static` before it as for any
  * function.  With a semicolon it is a prototype for a header. */
-#define ASYNC(name) async_status name(async *co, void *async__frame)
+#define ASYNC(name) ASYNC__FUNCTION(name)
 
 /* Opens and closes a body.  Between them `self` is the struct's pointer and
  * `co` the coroutine.
@@ -227,11 +230,15 @@ typedef int64_t async_duration;
  *          before ASYNC_BEGIN runs again at every resume: leave it empty.
  * Across an await only `self->` survives.  A local that is set before and read
  *          after one does not compile (gcc and clang warn of it, and the
- *          warnings are errors here; what they cannot see is an array).
- * Misuse   an await in a switch of yours: "overflow in conversion" (gcc),
- *          "overflow converting case value" (clang).
+ *          warnings are errors here).  What they cannot see: one that is
+ *          initialised above ASYNC_BEGIN; with gcc -O0 one that is declared
+ *          there; with clang an array, a struct, and a pointer to const that
+ *          is passed straight to a function.
+ * Misuse   an await in a switch of yours: "AWAIT_cannot_stand_in_a_switch", or
+ *          "overflow in conversion" (gcc with -isystem).
  *          two awaits on one line: "duplicate label two_awaits_on_line_N"
- *          `return` in a body: "incompatible types", "return with no value" */
+ *          `return` in a body: "incompatible types", "return with no value"
+ *          another name than ASYNC()'s: "async__frame_of_NAME undeclared" */
 #define ASYNC_BEGIN(name) ASYNC__BEGIN(name)
 #define ASYNC_END ASYNC__END
 
@@ -351,7 +358,8 @@ typedef int64_t async_duration;
 typedef struct async_object async_object;
 
 /* CO(name, arguments...): a coroutine object.  Dropping it is a compile-time
- * warning ("ignoring return value"): Python's "never awaited". */
+ * warning ("ignoring return value"; not by gcc with -isystem): Python's "never
+ * awaited". */
 #define ASYNC_CO(...) ASYNC__CO(__VA_ARGS__, )
 #ifndef ASYNC_NO_SHORT_NAMES
 #define CO(...) ASYNC__CO(__VA_ARGS__, )
@@ -722,8 +730,9 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #ifdef __cplusplus
 #define ASYNC__ASSERT(condition, text) static_assert(condition, text)
 #else
+/* glibc makes _Static_assert a macro in C99, which loses the text. */
 #define ASYNC__ASSERT(condition, text)                                        \
-    __extension__ _Static_assert(condition, text)
+    __extension__ _Static_assert ASYNC__NOTHING(condition, text)
 #endif
 
 /* 1 when a macro got no argument, else 0: ISO C99 has no __VA_OPT__.  After
@@ -751,8 +760,8 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 /* Whether co->error is one of up to four. */
 #define ASYNC__IS_ERROR(...) ASYNC__IS_ERROR_(__VA_ARGS__, 0, 0, 0, 0)
 #define ASYNC__IS_ERROR_(a, b, c, d, ...)                                     \
-    (co->error == (a) || ((b) && co->error == (b)) ||                         \
-     ((c) && co->error == (c)) || ((d) && co->error == (d)))
+    (co->error == (a) || ((b) != 0 && co->error == (b)) ||                    \
+     ((c) != 0 && co->error == (c)) || ((d) != 0 && co->error == (d)))
 
 /* --- data ---------------------------------------------------------------- */
 
@@ -807,13 +816,14 @@ typedef struct async_node {
 } async_node;
 
 struct async {
-    async_node node; /* where its driver has queued it */
+    async_node node; /* where its driver has queued it; hand-driven: link.next
+                      * is the start of its frame stack */
     union {
         async_time deadline; /* while it sleeps */
         void *future;        /* while it waits for one */
-        void *memory;        /* hand-driven: the start of its frame stack */
+        void *info;          /* the answer to ASYNC__WHO */
     } wait; /* must follow node: together they are a timer */
-    async_frame *top;    /* the innermost suspended frame */
+    async_frame *top;    /* the innermost suspended frame; ended: the first */
     char *sp, *end;      /* free memory of the current chunk */
     int error;           /* on its way up; 0 for none */
     uint32_t flags : 8;  /* ASYNC__IS_* */
@@ -852,12 +862,32 @@ struct async_object {
     } frame
 #define ASYNC__KIND(name) sizeof(((struct name *)0)->frame.is.kind)
 
+/* A place's address, if it has the type of the result of `name`. */
+#ifdef __cplusplus
+#define ASYNC__PLACE(place, name)                                             \
+    ((void)sizeof(&(place) == &((struct name *)0)->frame.result),             \
+     (void *)&(place))
+#else
+#define ASYNC__PLACE(place, name)                                             \
+    ((void)sizeof(struct {                                                    \
+         int the_result_is_of_another_type_than_this_place                    \
+             : __builtin_types_compatible_p(                                  \
+                   __typeof__(place),                                         \
+                   __typeof__(((struct name *)0)->frame.result)) ? 1 : -1;    \
+     }),                                                                      \
+     (void *)&(place))
+#endif
+
 /* --- functions that macros call ------------------------------------------ */
 
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
                                  const char *file, int line);
 ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
                                           const async_info *info);
+#if ASYNC_HOSTED
+void async__print_error(const char *what_happened, int error);
+#endif
+ASYNC__NORETURN void async__no_generator(void);
 ASYNC__NORETURN void async__stray_exit(const async_info *info,
                                        async_frame *frame);
 ASYNC__COLD void async__raised(async *co, int error);
@@ -954,11 +984,12 @@ static inline async_status async__next(async *co, async_frame *generator,
     if (ASYNC__UNLIKELY(generator->state == ASYNC__OVER))
         return async__status(ASYNC__EXHAUSTED);
     generator->caller = NULL;
-    if (generator->state != 0)
-        return generator->resume(co, generator);
-    if (error) {
-        generator->state = ASYNC__OVER;
-        return async__status(ASYNC__EXHAUSTED);
+    if (generator->state == 0) {
+        if (ASYNC__UNLIKELY(generator->resume == NULL)) async__no_generator();
+        if (error) {
+            generator->state = ASYNC__OVER;
+            return async__status(ASYNC__EXHAUSTED);
+        }
     }
     return generator->resume(co, generator);
 }
@@ -994,24 +1025,21 @@ static inline int async__continue(async *co, async_status status)
             status = frame->resume(co, frame);
             continue;
         }
-        if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
         caller = frame->caller;
-        if (caller == NULL) {
-            co->top = NULL;
-            return status.code;
-        }
+        if (caller == NULL) break;
+        if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
 #ifndef ASYNC_NO_HEAP
         if (ASYNC__UNLIKELY(caller->resume == async__chunk_frame)) {
             caller = async__shrink(co, caller);
-            if (caller == NULL) {
-                co->top = NULL;
-                return status.code;
-            }
+            if (caller == NULL) break;
         }
 #endif
         co->top = caller;
         status = caller->resume(co, caller);
     }
+    /* The outermost frame stays, for its result. */
+    if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->top->state = 0;
+    return status.code;
 }
 
 static inline int async__resume(async *co)
@@ -1040,32 +1068,46 @@ async__object(async_function *start, const void *frame, size_t size,
  * local lost across an await looks like; the others are the mistakes that C
  * compilers of old let pass.  No #pragma system_header here, so that they
  * hold for users who include with -isystem. */
-#if defined(__cplusplus)
-#define ASYNC__LOCAL_CHECK
-#elif defined(ASYNC_NO_LOCAL_CHECK)
+#if defined(ASYNC_NO_LOCAL_CHECK)
 #define ASYNC__LOCAL_CHECK
 #elif defined(__clang__)
 /* clang runs the analysis only where the function begins under one of its
  * warnings. */
 #pragma clang diagnostic warning "-Wsometimes-uninitialized"
 #define ASYNC__LOCAL_CHECK                                                    \
-    _Pragma("clang diagnostic error \"-Wconditional-uninitialized\"")
+    _Pragma("clang diagnostic error \"-Wconditional-uninitialized\"")         \
+    _Pragma("clang diagnostic error \"-Wsometimes-uninitialized\"")           \
+    _Pragma("clang diagnostic error \"-Wuninitialized\"")
+#elif defined(__cplusplus)
+#define ASYNC__LOCAL_CHECK                                                    \
+    _Pragma("GCC diagnostic error \"-Wmaybe-uninitialized\"")                 \
+    _Pragma("GCC diagnostic error \"-Wuninitialized\"")
 #else
 #define ASYNC__LOCAL_CHECK                                                    \
     _Pragma("GCC diagnostic error \"-Wjump-misses-init\"")                    \
     _Pragma("GCC diagnostic error \"-Wmaybe-uninitialized\"")                 \
     _Pragma("GCC diagnostic error \"-Wuninitialized\"")
 #endif
+#ifdef __clang__
+#define ASYNC__EXCESS_CHECK                                                   \
+    _Pragma("clang diagnostic error \"-Wexcess-initializers\"")
+#else
+#define ASYNC__EXCESS_CHECK /* gcc warns always, but has no name for it */
+#endif
 #if defined(__cplusplus)
+/* A call may name fewer arguments than the struct has members.  C takes that
+ * in silence, because the first of them is designated. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #define ASYNC__STRICT                                                         \
     ASYNC__PUSH_WARNINGS                                                      \
-    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+    ASYNC__LOCAL_CHECK
 #else
 #define ASYNC__STRICT                                                         \
     ASYNC__PUSH_WARNINGS                                                      \
     _Pragma("GCC diagnostic error \"-Wint-conversion\"")                      \
     _Pragma("GCC diagnostic error \"-Wincompatible-pointer-types\"")          \
     _Pragma("GCC diagnostic error \"-Wreturn-type\"")                         \
+    ASYNC__EXCESS_CHECK                                                       \
     ASYNC__LOCAL_CHECK
 #endif
 #define ASYNC__PUSH_WARNINGS _Pragma("GCC diagnostic push")
@@ -1078,24 +1120,31 @@ async__object(async_function *start, const void *frame, size_t size,
     enum { __VA_ARGS__ };                                                     \
     _Pragma("GCC diagnostic pop")
 
-/* Labels wider than int: in a switch of the user's an AWAIT's label does not
- * fit, and that warning is an error.  On 64-bit hosts it costs nothing; on
- * others the `default` of ASYNC_BEGIN finds the mistake when it resumes. */
+/* Each label has a twin that is wider than int: in a switch of the user's that
+ * does not fit, and the warning is an error.  In ASYNC_BEGIN's own the twin is
+ * out of the state's range, so it costs nothing.  Where it cannot be had (on
+ * small parts), and in a switch over 64 bits, the `default` of ASYNC_BEGIN
+ * finds the mistake when it resumes. */
 #if defined(ASYNC_NO_SWITCH_CHECK) ||                                         \
     (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8)
 #define ASYNC__STATE(n) (n)
 #define ASYNC__CASE(n) case (n):
 #else
-#define ASYNC__STATE(n) (0x100000000LL + (long long)(n))
+#define ASYNC__STATE(n) ((long long)(n))
+#define ASYNC__an_AWAIT_cannot_stand_in_a_switch(n) (0x100000000LL + (n))
 #if defined(__clang__)
 #define ASYNC__CASE(n)                                                        \
     _Pragma("clang diagnostic push")                                          \
-    _Pragma("clang diagnostic error \"-Wswitch\"") case ASYNC__STATE(n):      \
+    _Pragma("clang diagnostic error \"-Wswitch\"")                            \
+    case ASYNC__an_AWAIT_cannot_stand_in_a_switch(n):                         \
+    case (n):                                                                 \
     _Pragma("clang diagnostic pop")
 #else
 #define ASYNC__CASE(n)                                                        \
     _Pragma("GCC diagnostic push")                                            \
-    _Pragma("GCC diagnostic error \"-Woverflow\"") case ASYNC__STATE(n):      \
+    _Pragma("GCC diagnostic error \"-Woverflow\"")                            \
+    case ASYNC__an_AWAIT_cannot_stand_in_a_switch(n):                         \
+    case (n):                                                                 \
     _Pragma("GCC diagnostic pop")
 #endif
 #endif
@@ -1114,11 +1163,14 @@ async__object(async_function *start, const void *frame, size_t size,
 /* A compound literal in place: no copy, however large the frame. */
 #ifdef __cplusplus
 #define ASYNC__BUILD(place, name, ...)                                        \
-    do {                                                                      \
-        struct name async__built = {{{{}}}, __VA_ARGS__};                     \
-        *(place) = async__built;                                              \
-    } while (0)
+    (*(place) = async__held<struct name>{{{{{}}}, __VA_ARGS__}}.frame)
+/* In one expression, so that the callee finds temporaries alive. */
+#define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
+    async__code = (ASYNC__BUILD(place, name, __VA_ARGS__), name(co, (place)))
 #else
+#define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
+    ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
+    async__code = name(co, (place))
 #define ASYNC__BUILD(place, name, ...)                                        \
     (*(place) = (struct name){ .frame = { .is = { .head = { .state = 0 } } }, \
                                __VA_ARGS__ })
@@ -1131,9 +1183,21 @@ async__object(async_function *start, const void *frame, size_t size,
 
 /* --- bodies -------------------------------------------------------------- */
 
+#ifdef __cplusplus
+#define ASYNC__FRAME_CHECK(name)                                              \
+    ASYNC__ASSERT(__is_trivially_copyable(struct name),                       \
+                  "a frame is copied as bytes: have pointers to objects");
+#else
+#define ASYNC__FRAME_CHECK(name)                                              \
+    ASYNC__ASSERT(offsetof(struct name, frame) == 0,                          \
+                  "ASYNC_FRAME must be the first member of the struct");
+#endif
+
+#define ASYNC__FUNCTION(name)                                                 \
+    async_status name(async *co, void *async__frame_of_##name)
 #define ASYNC__BEGIN(name)                                                    \
     ASYNC__STRICT                                                             \
-    struct name *const self = (struct name *)async__frame;                    \
+    struct name *const self = (struct name *)async__frame_of_##name;          \
     async_frame *const async__self = &self->frame.is.head;                    \
     static const async_info async__info = ASYNC__INFO(name);                  \
     enum {                                                                    \
@@ -1144,6 +1208,7 @@ async__object(async_function *start, const void *frame, size_t size,
         async__in_arm = 0,                                                    \
         async__handling = 0                                                   \
     };                                                                        \
+    ASYNC__FRAME_CHECK(name)                                                  \
     int async__exit = 0, async__ran = 0;                                      \
     async__state async__target = 0;                                           \
     (void)async__exit, (void)async__ran, (void)async__target, (void)self;     \
@@ -1163,7 +1228,7 @@ async__object(async_function *start, const void *frame, size_t size,
     } while (0);                                                              \
     async__stray_exit(&async__info, async__self);                             \
     ASYNC__FINISH;                                                            \
-  async__error: ASYNC__UNUSED;                                                \
+  ASYNC_END_is_missing: ASYNC__UNUSED;                                        \
     async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state));      \
     if (async__target) {                                                      \
         async__self->state = async__target;                                   \
@@ -1182,7 +1247,7 @@ async__object(async_function *start, const void *frame, size_t size,
 /* To the innermost TRY of this function, else to the caller. */
 #define ASYNC__UNWIND                                                         \
     do {                                                                      \
-        if (async__handler) {                                                 \
+        if (async__handler != 0) {                                            \
             async__self->state = (async__state)async__handler;                \
             goto async__dispatch;                                             \
         }                                                                     \
@@ -1194,7 +1259,7 @@ async__object(async_function *start, const void *frame, size_t size,
     do {                                                                      \
         async__self->state = ASYNC__AT(0);                                    \
         async__target = (async__state)async__handler;                         \
-        goto async__error;                                                    \
+        goto ASYNC_END_is_missing;                                            \
     } while (0)
 #define ASYNC__CHECK                                                          \
     if (ASYNC__UNLIKELY(co->error)) ASYNC__FAIL
@@ -1212,6 +1277,7 @@ async__object(async_function *start, const void *frame, size_t size,
 
 #define ASYNC__RETURN_1(...)                                                  \
     do {                                                                      \
+        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
         ASYNC__ASSERT(sizeof(self->frame.is.kind) != 2 &&                     \
                           sizeof(self->frame.is.kind) != 5,                   \
                       "this coroutine returns a value: ASYNC_RETURN(value)"); \
@@ -1219,6 +1285,7 @@ async__object(async_function *start, const void *frame, size_t size,
     } while (0)
 #define ASYNC__RETURN_0(...)                                                  \
     do {                                                                      \
+        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
         ASYNC__ASSERT(sizeof(self->frame.is.kind) == 2 ||                     \
                           sizeof(self->frame.is.kind) == 5,                   \
                       "this coroutine returns nothing: declare its frame "    \
@@ -1227,7 +1294,7 @@ async__object(async_function *start, const void *frame, size_t size,
         ASYNC__RETURN;                                                        \
     } while (0)
 #define ASYNC__RETURN                                                         \
-    if (async__handler) {                                                     \
+    if (async__handler != 0) {                                                \
         co->error = ASYNC__RETURNING;                                         \
         async__self->state = (async__state)async__handler;                    \
         goto async__dispatch;                                                 \
@@ -1249,7 +1316,10 @@ async__object(async_function *start, const void *frame, size_t size,
 
 /* --- awaits -------------------------------------------------------------- */
 
-#define ASYNC__CALL(name, ...)                                                \
+#define ASYNC__CALL(name, ...) ASYNC__CALL_WITH_ROOM(0, name, __VA_ARGS__)
+/* With `room` bytes free behind the callee's frame, so that the first frame
+ * that it calls lies in the same piece of the stack. */
+#define ASYNC__CALL_WITH_ROOM(room, name, ...)                                \
     ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                      \
                   "this is a generator: iterate it with ASYNC_FOR");          \
     ASYNC__ONE_A_LINE                                                         \
@@ -1257,16 +1327,16 @@ async__object(async_function *start, const void *frame, size_t size,
         async_status async__code;                                             \
         int async__grown = 0;                                                 \
         struct name *async__child = (struct name *)async__push(               \
-            co, sizeof(struct name), __alignof__(struct name));               \
+            co, sizeof(struct name) + (room), __alignof__(struct name));      \
         if (ASYNC__UNLIKELY(async__child == NULL)) {                          \
             async__child = (struct name *)async__grow(                        \
-                co, async__self, sizeof(struct name),                         \
+                co, async__self, sizeof(struct name) + (room),                \
                 __alignof__(struct name));                                    \
             if (async__child == NULL) ASYNC__FAIL;                            \
             async__grown = 1;                                                 \
         }                                                                     \
-        ASYNC__BUILD(async__child, name, __VA_ARGS__);                        \
-        async__code = name(co, async__child);                                 \
+        co->sp -= (room);                                                     \
+        ASYNC__BUILD_AND_CALL(async__child, name, __VA_ARGS__);               \
         if (async__code.code != ASYNC__ENDED) {                               \
             async__child->frame.is.head.resume = name;                        \
             async__link(&async__child->frame.is.head, async__self);           \
@@ -1354,7 +1424,12 @@ static inline async_object async__object_of(async_object object,
  * an argument of the function that takes the object. */
 template <class Frame> struct async__held {
     Frame frame;
-    const void *address() const { return &frame; }
+    const void *address() const
+    {
+        static_assert(sizeof(frame.frame.is.kind) < 3,
+                      "this is a generator: iterate it with ASYNC_FOR");
+        return &frame;
+    }
     Frame generator(async_function *start)
     {
         frame.frame.is.head.resume = start;
@@ -1375,8 +1450,10 @@ extern "C" {
         name,                                                                 \
         &(struct name){ .frame = { .is = { .head = { .state = 0 } } },        \
                         __VA_ARGS__ },                                        \
-        sizeof(struct name) +                                                 \
-            0 * sizeof(char[ASYNC__KIND(name) < 3 ? 1 : -1]),                 \
+        sizeof(struct name) + 0 * sizeof(struct {                             \
+            int this_is_a_generator_iterate_it_with_ASYNC_FOR                 \
+                : ASYNC__KIND(name) < 3 ? 1 : -1;                             \
+        }),                                                                   \
         __alignof__(struct name), ASYNC__KIND(name) == 2)
 #define ASYNC__GENERATOR(name, ...)                                           \
     ((struct name){                                                           \
@@ -1720,7 +1797,7 @@ async_status async__elsewhere(async *co, async_frame *frame,
                               const async_info *info)
 {
     if (frame->state == ASYNC__WHO) {
-        co->wait.memory = (void *)(uintptr_t)info;
+        co->wait.info = (void *)(uintptr_t)info;
         return async__status(ASYNC__ENDED);
     }
     if (frame->state == ASYNC__OVER)
@@ -1732,11 +1809,31 @@ async_status async__elsewhere(async *co, async_frame *frame,
                 ASYNC__LINE_OF(frame->state));
 }
 
+void async__no_generator(void)
+{
+    async__trap("a generator must be initialised: "
+                "= ASYNC_GENERATOR(name, arguments)",
+                "ASYNC_FOR or ASYNC_NEXT", "async.h", __LINE__);
+}
+
 void async__stray_exit(const async_info *info, async_frame *frame)
 {
     async__trap("break or continue outside a loop", ASYNC__INFO_NAME(info),
                 ASYNC__INFO_FILE(info), ASYNC__LINE_OF(frame->state));
 }
+
+#if ASYNC_HOSTED
+void async__print_error(const char *what_happened, int error)
+{
+    const char *name = async_error_name(error);
+    if (name != NULL)
+        fprintf(stderr, "%s: %s (%s)\n", what_happened, name,
+                async_strerror(error));
+    else
+        fprintf(stderr, "%s: error %d (%s)\n", what_happened, error,
+                async_strerror(error));
+}
+#endif
 
 /* --- tracebacks ---------------------------------------------------------- */
 
@@ -1822,14 +1919,8 @@ int async_traceback_context(async_traceback *traceback)
 static void async__print_trace(const async_traceback *traceback,
                                const char *what_happened)
 {
-    const char *name = async_error_name(traceback->error);
     size_t i = traceback->count;
-    if (name != NULL)
-        fprintf(stderr, "%s: %s (%s)\n", what_happened, name,
-                async_strerror(traceback->error));
-    else
-        fprintf(stderr, "%s: error %d (%s)\n", what_happened,
-                traceback->error, async_strerror(traceback->error));
+    async__print_error(what_happened, traceback->error);
     while (i-- > 0)
         fprintf(stderr, "  %s:%d: in %s\n", traceback->entries[i].file,
                 traceback->entries[i].line, traceback->entries[i].name);
@@ -1999,7 +2090,8 @@ static void async__close_chunk(async *co)
         co->peak = (uint32_t)(peak / sizeof(void *)) & 0xffffff;
     if (co->sp >= chunk->memory && co->sp <= co->end) co->sp = chunk->sp;
     co->end = chunk->end;
-    co->flags = chunk->flags & 0xff;
+    /* Only this flag: others have changed since. */
+    if (!(chunk->flags & ASYNC__IN_CHUNK)) co->flags &= ~ASYNC__IN_CHUNK;
     allocator->release(allocator->context, chunk->memory,
                        async__chunk_size(chunk));
 }
@@ -2034,7 +2126,7 @@ static const char *async__piece(const async *co, size_t *below)
     }
 #endif
     if (co->flags & ASYNC__IS_TASK) return async__task_stack(co);
-    return (const char *)co->wait.memory;
+    return (const char *)co->node.link.next;
 }
 
 size_t async_stack_used(const async *co)
@@ -2095,7 +2187,7 @@ static int async__lay(async *co, void *memory, size_t size,
 {
     async_frame *first;
     memset(co, 0, sizeof *co);
-    co->wait.memory = memory;
+    co->node.link.next = (async_link *)memory;
     co->sp = (char *)memory;
     co->end = co->sp + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
     co->flags = ASYNC__IS_OVER;
@@ -2150,15 +2242,13 @@ static int async__run_on(async *co)
         code = async__resume(co);
     } else {
         co->flags |= ASYNC__IS_STARTED;
-        if (co->error) {
-            co->top = NULL;
-            code = ASYNC__ENDED;
-        } else {
+        code = ASYNC__ENDED;
+        if (!co->error)
             code = async__continue(co, co->top->resume(co, co->top));
-        }
     }
     if (code != ASYNC__ENDED) return ASYNC_SUSPENDED;
     co->flags |= ASYNC__IS_OVER;
+    co->sp = (char *)co->top;
     code = co->error;
     co->error = 0;
     return code;
@@ -2189,8 +2279,8 @@ int async_close(async *co)
     if (co->flags & ASYNC__IS_HEAP) {
         const async_allocator *allocator = async__allocator_of(co);
         while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
-        allocator->release(allocator->context, co->wait.memory,
-                           (size_t)(co->end - (char *)co->wait.memory));
+        allocator->release(allocator->context, co->node.link.next,
+                           (size_t)(co->end - (char *)co->node.link.next));
         co->flags = ASYNC__IS_OVER;
     }
 #endif
@@ -2210,12 +2300,8 @@ int async__drive(async_frame *generator, int error)
     async_status status;
     int code, refusals = 0;
     if (generator->state == ASYNC__OVER) return error;
-    if (generator->state == 0 && generator->resume == NULL)
-        async__trap("a generator must be initialised: "
-                    "= ASYNC_GENERATOR(name, arguments)",
-                    "ASYNC_NEXT", "async.h", __LINE__);
     memset(&co, 0, sizeof co);
-    co.wait.memory = stack;
+    co.node.link.next = (async_link *)(void *)stack;
     co.sp = (char *)stack;
     co.end = co.sp + sizeof stack;
 #ifndef ASYNC_NO_HEAP
@@ -2280,7 +2366,7 @@ static const async_info *async__who(const async_frame *frame)
     asked->state = ASYNC__WHO;
     (void)asked->resume(&answer, asked);
     asked->state = state;
-    return (const async_info *)answer.wait.memory;
+    return (const async_info *)answer.wait.info;
 }
 
 const char *async_frame_name(const async_frame *frame)

@@ -145,7 +145,7 @@ static inline int async_task_done(const async_task *task);
 static inline int async_task_cancelled(const async_task *task);
 static inline int async_task_result(async_task *task);
 #define ASYNC_TASK_RESULT(handle)                                             \
-    (((__typeof__((handle).frame_type))(handle).task->co->sp)->frame.result)
+    (((__typeof__((handle).frame_type))(handle).task->co->top)->frame.result)
 
 /* The name: "Task-N" until it is set.  A name that is set is not copied; the
  * result is valid until the fourth call from now in this thread.
@@ -237,7 +237,8 @@ typedef struct async_gathering async_gathering;
  *          there is and raises that; ASYNC_EBUSY while it is awaited. */
 int async_gather_add(async_gathering *gathering, async_object object);
 
-/* Instead of raising, wait for all.  Before it is awaited. */
+/* Instead of raising, wait for all.  Before it is awaited; one that has been
+ * begins anew. */
 void async_gather_return_exceptions(async_gathering *gathering);
 
 /* AWAIT(async_gather, gathering): awaits all that was added; with nothing
@@ -245,7 +246,8 @@ void async_gather_return_exceptions(async_gathering *gathering);
 struct async_gather { ASYNC_FRAME; async_gathering *gathering; };
 ASYNC(async_gather);
 
-/* AWAIT_GATHER(gathering, objects...): adds up to 16 and awaits them. */
+/* AWAIT_GATHER(gathering, objects...): adds up to 16 and awaits them.
+ * Errors   those of async_gather_add(), too */
 #define ASYNC_AWAIT_GATHER(gathering, ...)                                    \
     ASYNC__AWAIT_GATHER(gathering, __VA_ARGS__)
 #ifndef ASYNC_NO_SHORT_NAMES
@@ -263,7 +265,9 @@ ASYNC(async_gather);
 int async_gather_error(const async_gathering *gathering, size_t index);
 size_t async_gather_count(const async_gathering *gathering);
 
-/* Releases the children.  Those that still run go on. */
+/* Releases the children.  Those that still run go on; who awaits a gathering
+ * that was started gets ASYNC_EDESTROYED.  An error of one that was started,
+ * but that nobody awaited, is reported. */
 void async_gather_clear(async_gathering *gathering);
 
 /* Starts without awaiting, as asyncio.gather() itself does: the future can be
@@ -344,18 +348,20 @@ struct async_task {
     async_future future; /* must be first */
     async *co;
     async_link all;      /* in loop->tasks; when it has gone, in loop->gone */
-    uintptr_t name;      /* a string, or a number * 2 + 1 */
+    uintptr_t name;      /* a number, or a string */
     uint32_t first : 24; /* heap: the size of the block of co */
-    uint32_t heap : 8;   /* 0: static */
+    uint32_t heap : 8;   /* ASYNC__STATIC .. */
     uint16_t requests;   /* cancelling() */
-    uint16_t leaving;    /* async_run waits for its end */
+    unsigned char named; /* the name is a string */
+    unsigned char leaving; /* async_run waits for its end */
 };
 
 enum {
-    ASYNC__TASK_BLOCK = 128, /* a task and the start of its frame stack */
     ASYNC__TASK_STACK = ASYNC__TASK_BLOCK - sizeof(async_task),
-    ASYNC__KEEP = 1, /* what to do with its blocks when it has gone */
-    ASYNC__FREE = 2
+    /* What to do with its blocks when it has gone. */
+    ASYNC__STATIC = 0, /* they are the caller's */
+    ASYNC__FREE = 1,
+    ASYNC__KEEP = 2 /* this, and more by the class of its size: for reuse */
 };
 
 void async__task_begin(async_task *task, async *co, async_loop *loop);
@@ -402,6 +408,7 @@ static inline async_task *async_loop_create_task(async_loop *loop,
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
+    async__kick(loop);
     return task;
 }
 static inline async_task *async_task_retain(async_task *task)
@@ -464,29 +471,31 @@ static inline int async_task_cancelling(const async_task *task)
     ASYNC__AWAIT_FUTURE(&(task_)->future)
 #define ASYNC__TASK_VALUE(handle)                                             \
     (((__typeof__((handle).frame_type))((async_task *)co->wait.future)        \
-          ->co->sp)->frame.result)
+          ->co->top)->frame.result)
 #define ASYNC__AWAIT_TASK_INTO(place, handle)                                 \
     do {                                                                      \
         ASYNC__WAIT_FOR(&(handle).task->future)                               \
-        if (async__awaited(co)) (place) = ASYNC__TASK_VALUE(handle);          \
-        async__drop(co);                                                      \
-        ASYNC__CHECK;                                                         \
+        ASYNC__AWAITED(async__drop_task,                                      \
+                       (place) = ASYNC__TASK_VALUE(handle););                 \
     } while (0)
 /* The await has the caller's share, which goes with it. */
 #define ASYNC__AWAIT_JOIN(task_)                                              \
     do {                                                                      \
         ASYNC__WAIT_WITH(&(task_)->future, 0)                                 \
-        (void)async__awaited(co);                                             \
-        async__drop(co);                                                      \
-        ASYNC__CHECK;                                                         \
+        ASYNC__AWAITED(async__drop_task, ASYNC__NOTHING);                     \
     } while (0)
 #define ASYNC__AWAIT_JOIN_INTO(place, handle)                                 \
     do {                                                                      \
         ASYNC__WAIT_WITH(&(handle).task->future, 0)                           \
-        if (async__awaited(co)) (place) = ASYNC__TASK_VALUE(handle);          \
-        async__drop(co);                                                      \
-        ASYNC__CHECK;                                                         \
+        ASYNC__AWAITED(async__drop_task,                                      \
+                       (place) = ASYNC__TASK_VALUE(handle););                 \
     } while (0)
+static inline void async__drop_task(async *co)
+{
+    async_future *future = (async_future *)co->wait.future;
+    co->wait.future = NULL;
+    if (--future->shares == 0) async__task_unshared(future);
+}
 
 /* The bytes that a frame takes on a stack. */
 #define ASYNC__FRAMES_1(a)                                                    \
@@ -530,8 +539,9 @@ int async__gather_each(async_gathering *gathering, int count, ...);
 
 #define ASYNC__AWAIT_GATHER(gathering_, ...)                                  \
     do {                                                                      \
-        async__gather_each((gathering_), ASYNC__COUNT(__VA_ARGS__),           \
-                           __VA_ARGS__);                                      \
+        if (async__gather_each((gathering_), ASYNC__COUNT(__VA_ARGS__),       \
+                               __VA_ARGS__) == ASYNC_EBUSY)                   \
+            ASYNC__RAISE(ASYNC_EBUSY);                                        \
         ASYNC__AWAIT(async_gather, (gathering_), );                           \
     } while (0)
 
@@ -562,9 +572,10 @@ ASYNC(async_wait_for);
 #define ASYNC__AWAIT_WAIT_FOR_INTO(place, timeout_, name, ...)                \
     do {                                                                      \
         ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                 \
-                      "this coroutine returns nothing");                      \
-        ASYNC__CALL(async_wait_for, ASYNC__CO(name, __VA_ARGS__),             \
-                    (timeout_), )                                             \
+                      "this coroutine returns nothing: declare its frame "    \
+                      "with ASYNC_RETURNS(type)");                            \
+        ASYNC__CALL_WITH_ROOM(ASYNC__FRAMES_1(name), async_wait_for,          \
+                              ASYNC__CO(name, __VA_ARGS__), (timeout_), )     \
         ASYNC__CHECK;                                                         \
         (place) = ((struct name *)((struct async_wait_for *)co->sp)           \
                        ->frame.result)->frame.result;                         \
@@ -597,8 +608,7 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
                        size_t offset, size_t size);
 #define ASYNC__RUN_INTO(function, place, loop, name, ...)                     \
     function((loop), ASYNC__CO(name, __VA_ARGS__),                            \
-             ((void)sizeof(&(place) == &((struct name *)0)->frame.result),    \
-              (void *)&(place)),                                              \
+             ASYNC__PLACE(place, name),                                       \
              offsetof(struct name, frame.result), sizeof(place))
 
 #ifdef __cplusplus
@@ -648,20 +658,20 @@ typedef struct async__departure {
 } async__departure;
 static void async__departed(async_loop *loop, async_task *task);
 
-void async__task_ended(async *co)
+/* Ends with an error, or cancelled in its last step, or awaited by async_run.
+ */
+static ASYNC__COLD void async__task_failed(async_task *task)
 {
-    async_task *task = async__task_of(co);
+    async *co = task->co;
     int error = co->error;
-    if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL)) {
+    if (co->flags & ASYNC__MUST_CANCEL) {
         /* Asked for in its last step: too late for an error, but what it
          * returned is lost. */
         co->flags &= ~ASYNC__MUST_CANCEL;
+        co->node.run = async__step;
         if (error == 0) error = ASYNC_ECANCELED;
     }
-    task->all.next->prev = task->all.prev;
-    task->all.prev->next = task->all.next;
-    if (ASYNC__UNLIKELY(task->leaving))
-        async__departed(task->future.loop, task);
+    if (task->leaving) async__departed(task->future.loop, task);
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
@@ -669,36 +679,88 @@ void async__task_ended(async *co)
     async__unshare(&task->future);
 }
 
-static ASYNC__COLD void async__task_unretrieved(async_future *future)
+/* Returns what this has woken, if `alone` and it is one thing: it then stands
+ * in no queue, for the loop to run it next. */
+async_link *async__task_ended(async *co, int alone)
 {
-    future->kind |= ASYNC__RETRIEVED;
-    future->shares = 1; /* the handler may look at it */
-    async__report(future->loop, "Task exception was never retrieved",
-                  future->error, future, NULL);
-    async__unshare(future);
+    async_task *task = async__task_of(co);
+    async_link *woken = NULL;
+    task->all.next->prev = task->all.prev;
+    task->all.prev->next = task->all.next;
+    if (ASYNC__UNLIKELY((co->error | (co->flags & ASYNC__MUST_CANCEL) |
+                         task->leaving) != 0)) {
+        async__task_failed(task);
+        return NULL;
+    }
+    task->future.state = ASYNC__FINISHED;
+    if (alone && task->future.waiters.next != NULL &&
+        task->future.waiters.next == task->future.waiters.prev &&
+        task->future.waiters.next != &task->future.waiters) {
+        woken = task->future.waiters.next;
+        woken->next = NULL;
+    } else {
+        async__wake(task->future.loop, &task->future);
+    }
+    async__unshare(&task->future);
+    return woken;
+}
+
+static void *async__task_block(async_loop *loop)
+{
+#ifndef ASYNC_NO_POOL
+    return async__pool_take(loop, ASYNC__POOL_TASKS);
+#else
+    return async__allocate_large(loop, ASYNC__TASK_BLOCK);
+#endif
+}
+static void async__task_block_release(async_loop *loop, void *memory)
+{
+#ifndef ASYNC_NO_POOL
+    async__pool_give(loop, ASYNC__POOL_TASKS, memory);
+#else
+    async__release_large(loop, memory, ASYNC__TASK_BLOCK);
+#endif
+}
+
+/* Keeps its blocks for the next task of that size. */
+static inline void async__task_keep(async_task *task)
+{
+    async_link **gone = &task->future.loop->gone[task->heap - ASYNC__KEEP];
+    uint16_t first;
+    task->all.next = *gone;
+    *gone = &task->all;
+    /* Paint for the next one, if this one has left traces. */
+    memcpy(&first, task + 1, sizeof first);
+    if (first != ASYNC__PAINT * 0x101) async__paint(task + 1, ASYNC__TASK_STACK);
+}
+
+static ASYNC__COLD void async__task_unkept(async_task *task)
+{
+    async_future *future = &task->future;
+    async_loop *loop = future->loop;
+    if (future->error != 0 && future->state == ASYNC__FINISHED &&
+        !(future->kind & ASYNC__RETRIEVED)) {
+        future->kind |= ASYNC__RETRIEVED;
+        future->shares = 1; /* the handler may look at it */
+        async__report(loop, "Task exception was never retrieved",
+                      future->error, future, NULL);
+        async__unshare(future);
+    } else if (task->heap >= ASYNC__KEEP) {
+        async__task_keep(task);
+    } else if (task->heap != ASYNC__STATIC) {
+        loop->task_blocks--;
+        async__release(loop, task->co, task->first);
+        async__task_block_release(loop, task);
+    }
 }
 
 void async__task_unshared(async_future *future)
 {
     async_task *task = (async_task *)(void *)future;
-    async_loop *loop = future->loop;
-    if (ASYNC__UNLIKELY(future->error != 0) &&
-        future->state == ASYNC__FINISHED &&
-        !(future->kind & ASYNC__RETRIEVED)) {
-        async__task_unretrieved(future);
-    } else if (ASYNC__LIKELY(task->heap == ASYNC__KEEP)) {
-        async_link **gone = &loop->gone[ASYNC__POOL_CLASS(task->first)];
-        task->all.next = *gone;
-        *gone = &task->all;
-        /* Paint for the next one, if this one has left traces. */
-        if (*(const unsigned char *)(task + 1) != ASYNC__PAINT ||
-            ((const unsigned char *)(task + 1))[1] != ASYNC__PAINT)
-            async__paint(task + 1, ASYNC__TASK_STACK);
-    } else if (task->heap) {
-        loop->task_blocks--;
-        async__release(loop, task->co, task->first);
-        async__release(loop, task, ASYNC__TASK_BLOCK);
-    }
+    if (ASYNC__LIKELY(future->error == 0 && task->heap >= ASYNC__KEEP))
+        async__task_keep(task);
+    else
+        async__task_unkept(task);
 }
 
 size_t async_loop_count_tasks(const async_loop *loop)
@@ -726,9 +788,9 @@ const char *async__task_name(const async_future *future, char *buffer,
                              size_t size)
 {
     const async_task *task = (const async_task *)(const void *)future;
-    if (!(task->name & 1)) return (const char *)task->name;
+    if (task->named) return (const char *)task->name;
 #if ASYNC_HOSTED
-    snprintf(buffer, size, "Task-%u", (unsigned)(task->name >> 1));
+    snprintf(buffer, size, "Task-%u", (unsigned)task->name);
 #else
     if (size > 0) *buffer = '\0';
 #endif
@@ -745,22 +807,21 @@ static inline void async__task_enter(async_task *task, async *co,
     task->future.state = ASYNC__PENDING;
     task->future.kind = ASYNC__TASK;
     task->future.shares = shares;
-    task->name = (uintptr_t)++loop->tasks_made * 2 + 1;
+    task->name = ++loop->tasks_made;
+    task->named = 0;
     task->requests = 0;
     task->leaving = 0;
-    co->node.run = async__step;
     task->all.next = &loop->tasks;
     task->all.prev = last;
     last->next = &task->all;
     loop->tasks.prev = &task->all;
     async__ready(loop, &co->node);
-    async__kick(loop);
 }
 
-/* A task on the heap, in blocks that are new or were another's. */
+/* A task on the heap, in blocks that were another's, which has left co->top
+ * and its node as they must be; or in new ones, where they have been set. */
 void async__task_begin(async_task *task, async *co, async_loop *loop)
 {
-    co->top = (async_frame *)(void *)(co + 1);
     co->sp = (char *)(task + 1);
     co->error = 0;
     co->flags = ASYNC__IS_TASK | ASYNC__IS_HEAP;
@@ -776,8 +837,7 @@ void async__never_awaited(async_loop *loop, int why)
         return;
     }
 #if ASYNC_HOSTED
-    fprintf(stderr, "caesura: a coroutine was never awaited: %s\n",
-            async_strerror(why));
+    async__print_error("caesura: a coroutine was never awaited", why);
 #endif
 }
 
@@ -794,10 +854,10 @@ async_task *async__task_make_slow(async_loop *loop, size_t size,
                            : (int)ASYNC_ENOMEM;
         if (alignment > ASYNC__ALIGNMENT) block += alignment;
         if (why == ASYNC_ENOMEM)
-            task = (async_task *)async__allocate(loop, ASYNC__TASK_BLOCK);
+            task = (async_task *)async__task_block(loop);
         if (task != NULL) {
             co = (async *)async__allocate(loop, block);
-            if (co == NULL) async__release(loop, task, ASYNC__TASK_BLOCK);
+            if (co == NULL) async__task_block_release(loop, task);
         }
     }
     if (co == NULL) {
@@ -809,7 +869,7 @@ async_task *async__task_make_slow(async_loop *loop, size_t size,
     task->heap = ASYNC__FREE;
 #ifndef ASYNC_NO_POOL
     if (alignment <= ASYNC__ALIGNMENT && block <= ASYNC__POOL_LIMIT)
-        task->heap = ASYNC__KEEP;
+        task->heap = ASYNC__KEEP + ASYNC__POOL_CLASS(block);
 #endif
     co->owner = task;
     co->end = (char *)task + ASYNC__TASK_BLOCK;
@@ -817,9 +877,10 @@ async_task *async__task_make_slow(async_loop *loop, size_t size,
     task->future.loop = loop;
     async__paint(task + 1, ASYNC__TASK_STACK);
     loop->task_blocks++;
-    async__task_begin(task, co, loop);
     *first = (async_frame *)async__round((uintptr_t)(co + 1), alignment);
     co->top = *first;
+    co->node.run = async__step;
+    async__task_begin(task, co, loop);
     return task;
 }
 
@@ -840,14 +901,16 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
         task->co = NULL;
         return error;
     }
+    co->node.run = async__step;
     co->flags = ASYNC__IS_TASK;
     co->owner = task;
     co->wait.future = NULL;
     task->co = co;
-    task->heap = 0;
+    task->heap = ASYNC__STATIC;
     task->first = 0;
     task->future.loop = loop;
     async__task_enter(task, co, loop, 1);
+    async__kick(loop);
     return 0;
 }
 
@@ -871,7 +934,7 @@ static int async__operations_in_flight(const async_loop *loop)
 }
 
 /* Ends a task that will not end by itself: what it had still to clean up is
- * lost. */
+ * lost.  Its frames stay: others may be linked with what is in them. */
 static void async__abandon(async_task *task)
 {
     async *co = task->co;
@@ -884,12 +947,9 @@ static void async__abandon(async_task *task)
         if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
         async__drop(co);
     }
-#ifndef ASYNC_NO_HEAP
-    while (co->flags & ASYNC__IN_CHUNK) async__close_chunk(co);
-#endif
     co->top = NULL;
     co->error = ASYNC_ECANCELED;
-    async__task_ended(co);
+    async__task_ended(co, 0);
 }
 
 void async__tasks_close(async_loop *loop)
@@ -909,9 +969,28 @@ void async__tasks_close(async_loop *loop)
         if (loop->backend->poll(loop, deadline) != 0) break;
         async__turn(loop, 1);
     }
-    loop->tail = &loop->ready;
-    while ((task = async_all_tasks(loop, NULL)) != NULL) async__abandon(task);
-    loop->tail = &loop->ready;
+}
+
+/* Ends those that are left, and empties the loop. */
+void async__tasks_drop(async_loop *loop)
+{
+    async_link dropped;
+    async_task *task;
+    async__list_init(&dropped);
+    while ((task = async_all_tasks(loop, NULL)) != NULL) {
+        task->future.shares++;
+        async__abandon(task);
+        async__list_append(&dropped, &task->all);
+    }
+    async__discard(loop);
+    while (!async__list_empty(&dropped)) {
+        task = async__task_of_link(dropped.next);
+        async__unlink(&task->all);
+#ifndef ASYNC_NO_HEAP
+        while (task->co->flags & ASYNC__IN_CHUNK) async__close_chunk(task->co);
+#endif
+        async__unshare(&task->future);
+    }
 }
 
 /* --- state and names ----------------------------------------------------- */
@@ -924,13 +1003,14 @@ const char *async_task_get_name(const async_task *task)
     return async__task_name(&task->future, names[turn++ % 4],
                             sizeof names[0]);
 #else
-    return task->name & 1 ? "" : (const char *)task->name;
+    return task->named ? (const char *)task->name : "";
 #endif
 }
 
 void async_task_set_name(async_task *task, const char *name)
 {
     task->name = (uintptr_t)name;
+    task->named = 1;
 }
 
 async_task *async_current_task(void)
@@ -1063,6 +1143,10 @@ void async_gather_clear(async_gathering *gathering)
     if (gathering->children != NULL)
         async__release(loop, gathering->children,
                        gathering->room * sizeof(async__member));
+    /* Who still waits for it is told; so is an error that nobody took. */
+    if (gathering->started && (gathering->outer.future.shares == 0 ||
+                               !async_future_done(&gathering->outer.future)))
+        async_future_destroy(&gathering->outer.future);
     memset(gathering, 0, sizeof *gathering);
 }
 
@@ -1137,6 +1221,9 @@ int async__gather_each(async_gathering *gathering, int count, ...)
 
 void async_gather_return_exceptions(async_gathering *gathering)
 {
+    /* Adding would begin anew, and forget it. */
+    if (gathering->started && gathering->outer.future.state != ASYNC__PENDING)
+        async_gather_clear(gathering);
     gathering->returns_errors = 1;
 }
 
@@ -1185,7 +1272,10 @@ ASYNC(async_gather)
     ASYNC__WAIT_FOR(async_gather_start(self->gathering));
     (void)async__awaited(co);
     async__drop(co);
-    if (co->error) async_gather_clear(self->gathering);
+    self->gathering->outer.future.kind |= ASYNC__RETRIEVED;
+    /* The last who awaited it has nobody behind it who would ask. */
+    if (co->error && self->gathering->outer.future.shares == 0)
+        async_gather_clear(self->gathering);
     ASYNC__CHECK;
     ASYNC_END;
 }
@@ -1214,7 +1304,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
         if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK) {
             wrong = "that child has no result: ask async_gather_error() first";
             if (future->state == ASYNC__FINISHED && future->error == 0) {
-                async_frame *frame = (async_frame *)(void *)task->co->sp;
+                async_frame *frame = task->co->top;
                 if (frame->resume == name) return frame;
                 wrong = "that child is another coroutine";
             }
@@ -1286,7 +1376,10 @@ ASYNC(async__until_done)
     ASYNC_BEGIN(async__until_done);
     async_future_init(&self->waiter, self->future->loop);
     self->done.run = async__until_done_wake;
-    async__list_append(&self->future->waiters, &self->done.link);
+    if (async_future_done(self->future))
+        async__ready_callback(self->future->loop, &self->done);
+    else
+        async__list_append(&self->future->waiters, &self->done.link);
     ASYNC__WAIT_FOR(&self->waiter);
     (void)async__awaited(co);
     async__drop(co);
@@ -1317,10 +1410,10 @@ ASYNC(async_wait_for)
         async__limit_enter(&self->limit, co, self->timeout);
         ASYNC_TRY {
             if (self->object.future != NULL) {
-                AWAIT_FUTURE((async_future *)self->object.future);
+                ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
                 self->frame.result = self->object.future;
             } else {
-                AWAIT_CO(self->object);
+                ASYNC_AWAIT_CO(self->object);
                 self->frame.result = co->sp;
             }
         } ASYNC_EXCEPT_ALL(self->error) {
@@ -1333,10 +1426,11 @@ ASYNC(async_wait_for)
             self->frame.result = self->object.future;
             if (!async_future_done((async_future *)self->object.future)) {
                 async_future_cancel((async_future *)self->object.future);
-                AWAIT(async__until_done, (async_future *)self->object.future);
+                ASYNC_AWAIT(async__until_done,
+                            (async_future *)self->object.future);
                 self->late = 1;
             }
-            AWAIT_FUTURE((async_future *)self->object.future);
+            ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
         } ASYNC_EXCEPT_ALL(self->error) {
             if (self->late && self->error == ASYNC_ECANCELED &&
                 async_future_cancelled((async_future *)self->object.future))
@@ -1437,7 +1531,7 @@ int async__run_task_into(async_loop *loop, async_object object, void *result,
     async_task *made;
     int error = async__run_object(loop, object, &made);
     if (!error && result != NULL)
-        memcpy(result, made->co->sp + offset, size);
+        memcpy(result, (char *)made->co->top + offset, size);
     async_task_release(made);
     return error;
 }
@@ -1529,18 +1623,22 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
 #ifndef ASYNC_NO_TRACEBACK
     if (error) {
         traceback.count = 0;
+        traceback.who = NULL;
         if (made != NULL) async_traceback_of(made->co, &traceback);
         traceback.error = error;
     }
 #endif
     if (!error && result != NULL)
-        memcpy(result, made->co->sp + offset, size);
+        memcpy(result, (char *)made->co->top + offset, size);
     async_task_release(made);
     left = async__cancel_all_tasks(loop);
 #ifndef ASYNC_NO_TRACEBACK
     if (error && error != ASYNC_EINTR)
         async_traceback_print(&traceback,
                               "caesura: an error left the main coroutine");
+#elif ASYNC_HOSTED
+    if (error && error != ASYNC_EINTR)
+        async__print_error("caesura: an error left the main coroutine", error);
 #endif
     return error ? error : left;
 }

@@ -106,6 +106,7 @@ static void async__virtual_shuffle(async_virtual_loop *loop)
     async_link *link;
     uint32_t length = 0;
     if (loop->base.tail == &loop->base.ready) return;
+    loop->base.tail->next = NULL;
     for (link = loop->base.ready.next; link != NULL; link = link->next)
         length++;
     if (length < 2) return;

@@ -34,18 +34,32 @@ compile with -std=gnu99 or -D_POSIX_C_SOURCE=200809L"
 extern "C" {
 #endif
 
-typedef struct async_uv_loop {
-    async_loop base;
-    uv_loop_t *uv; /* its own, or the borrowed one */
-    /* The rest is private. */
-    uv_loop_t own;
+typedef struct async_uv_loop async_uv_loop;
+
+/* Private: its handles.  Those on a borrowed loop have memory of their own,
+ * for libuv lets go of a handle only when it runs, and a borrowed loop may be
+ * closed where it cannot be run. */
+typedef struct async__uv_handles {
     uv_async_t wakeup;
     uv_timer_t timer;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
-    unsigned char owns, open;
-} async_uv_loop;
+    uv_signal_t interrupt; /* only for async_run() */
+    async_uv_loop *loop;
+    const async_allocator *allocator; /* NULL: not from there */
+    int open;
+} async__uv_handles;
+
+struct async_uv_loop {
+    async_loop base;
+    uv_loop_t *uv; /* its own, or the borrowed one */
+    /* The rest is private. */
+    uv_loop_t own;
+    async__uv_handles *handles, own_handles;
+    async_link resources; /* what is closed with the loop: open streams */
+    unsigned char owns;
+};
 
 /* Makes a loop in the caller's storage, which must not move until it is
  * closed: async_loop_close(&loop->base).
@@ -54,16 +68,18 @@ typedef struct async_uv_loop {
  *            runs by itself, with uv_run(); tasks and callbacks then run in
  *            its check phase, one or more iterations a turn, and a task that
  *            is ready or sleeps keeps uv_run() from returning.
- *            async_loop_run_forever() and so on work too: they run it.
+ *            async_loop_run_forever() and so on work too, but not from a
+ *            callback of libuv: they run it.
  * allocator  NULL: the default one
  * Returns    0, or libuv's error
  *
  * SIGPIPE is ignored from then on, unless the program has set what it does.
  *
  * Closing a loop that has its own also closes every handle that is left in
- * it; a borrowed one goes on without Caesura (its uv_run() must be called once
- * more, or the loop's memory stay, until the handles have been closed: closing
- * does that itself, unless it is called from a callback of libuv). */
+ * it.  A borrowed one goes on without Caesura, whose streams and handles are
+ * closed: call its uv_run() once more, as always, before uv_loop_close().  It
+ * may be closed from a callback of libuv when no task is pending; for tasks
+ * that are, closing runs it. */
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
 
@@ -98,6 +114,11 @@ int async_run(async_object main);
  * ======================================================================== */
 int async__uv_run_into(async_object main, void *result, size_t offset,
                        size_t size);
+
+/* Adds to what is closed with the loop: run() begins to.  Take it out, with
+ * async__unlink() unless link.prev is NULL, when it is closed. */
+void async__uv_opened(async_loop *loop, async_node *resource);
+
 #define ASYNC__UV_RUN_INTO(place, name, ...)                                  \
     async__uv_run_into(                                                       \
         ASYNC__CO(name, __VA_ARGS__),                                         \
@@ -132,19 +153,27 @@ static async_uv_loop *async__uv(async_loop *loop)
     return (async_uv_loop *)(void *)loop;
 }
 
+/* The loop that one of its handles belongs to. */
+static async_uv_loop *async__uv_of(void *data)
+{
+    return ((async__uv_handles *)data)->loop;
+}
+
 static async_time async__uv_now(async_loop *loop)
 {
     (void)loop;
     return (async_time)uv_hrtime();
 }
 
+/* libuv runs timers before it waits as well as after: what has become due
+ * since its deadline was looked at must not be followed by a wait. */
 static void async__uv_on_timer(uv_timer_t *timer)
 {
-    (void)timer; /* it has ended the poll */
+    async__kick(&async__uv_of(timer->data)->base);
 }
 static void async__uv_on_wakeup(uv_async_t *wakeup)
 {
-    (void)wakeup;
+    (void)wakeup; /* it has ended the poll */
 }
 static void async__uv_on_idle(uv_idle_t *idle)
 {
@@ -157,38 +186,51 @@ static void async__uv_arm(async_uv_loop *loop, async_time deadline)
 {
     uint64_t due, now = uv_now(loop->uv);
     if (deadline == ASYNC_FOREVER) {
-        uv_timer_stop(&loop->timer);
+        uv_timer_stop(&loop->handles->timer);
         return;
     }
     due = deadline <= 0 ? 0 : ((uint64_t)deadline + 999999) / 1000000;
-    uv_timer_start(&loop->timer, async__uv_on_timer, due > now ? due - now : 0,
-                   0);
+    uv_timer_start(&loop->handles->timer, async__uv_on_timer,
+                   due > now ? due - now : 0, 0);
+}
+
+/* Something has become ready in a callback of libuv: if it has not waited yet,
+ * it must not. */
+static void async__uv_do_not_wait(async_loop *base)
+{
+    uv_stop(async__uv(base)->uv);
 }
 
 /* A loop that Caesura runs. */
 static int async__uv_poll(async_loop *base, async_time deadline)
 {
     async_uv_loop *loop = async__uv(base);
-    if (deadline != ASYNC_NO_WAIT && deadline > base->backend->now(base)) {
-        async__uv_arm(loop, deadline);
-        uv_run(loop->uv, UV_RUN_ONCE);
-    } else {
-        uv_run(loop->uv, UV_RUN_NOWAIT);
+    int waits = deadline != ASYNC_NO_WAIT &&
+                deadline > base->backend->now(base);
+    if (waits) async__uv_arm(loop, deadline);
+    if (!loop->owns) {
+        /* A borrowed loop may have nothing else that keeps it alive, and what
+         * kept it from waiting for us does so no more. */
+        uv_idle_stop(&loop->handles->idle);
+        uv_ref((uv_handle_t *)&loop->handles->wakeup);
     }
+    base->kick = async__uv_do_not_wait;
+    uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    base->kick = NULL;
+    if (!loop->owns) uv_unref((uv_handle_t *)&loop->handles->wakeup);
     return 0;
 }
 
 static void async__uv_wake(async_loop *loop)
 {
-    uv_async_send(&async__uv(loop)->wakeup);
+    uv_async_send(&async__uv(loop)->handles->wakeup);
 }
 
 /* --- a loop that the program runs ---------------------------------------- */
 
 static void async__uv_kick(async_loop *base)
 {
-    async_uv_loop *loop = async__uv(base);
-    uv_idle_start(&loop->idle, async__uv_on_idle);
+    uv_idle_start(&async__uv(base)->handles->idle, async__uv_on_idle);
 }
 
 /* What keeps uv_run() from waiting, or from returning. */
@@ -196,29 +238,29 @@ static void async__uv_arrange(async_uv_loop *loop)
 {
     async_time deadline = async__poll_deadline(&loop->base);
     if (deadline == ASYNC_NO_WAIT) {
-        uv_idle_start(&loop->idle, async__uv_on_idle);
+        uv_idle_start(&loop->handles->idle, async__uv_on_idle);
     } else {
-        uv_idle_stop(&loop->idle);
+        uv_idle_stop(&loop->handles->idle);
         async__uv_arm(loop, deadline);
     }
 }
 
 static void async__uv_on_prepare(uv_prepare_t *prepare)
 {
-    async_uv_loop *loop = (async_uv_loop *)prepare->data;
+    async_uv_loop *loop = async__uv_of(prepare->data);
     if (!loop->base.running) async__uv_arrange(loop);
 }
 
 static void async__uv_on_check(uv_check_t *check)
 {
-    async_uv_loop *loop = (async_uv_loop *)check->data;
-    async_loop *base = &loop->base;
-    if (base->running || async__running != NULL) return;
+    async_uv_loop *loop = async__uv_of(check->data);
+    async_loop *base = &loop->base, *outer = async__running;
+    if (base->running) return;
     base->kick = NULL;
     base->running = 1;
     async__running = base;
     async__turn(base, 0);
-    async__running = NULL;
+    async__running = outer;
     base->running = 0;
     if (base->stopping) {
         base->stopping = 0;
@@ -228,12 +270,19 @@ static void async__uv_on_check(uv_check_t *check)
     async__uv_arrange(loop);
 }
 
-/* --- opening and closing ------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------- */
+
+void async__uv_opened(async_loop *loop, async_node *resource)
+{
+    async__list_append(&async__uv(loop)->resources, &resource->link);
+}
 
 static void async__uv_closed(uv_handle_t *handle)
 {
-    async_uv_loop *loop = (async_uv_loop *)handle->data;
-    loop->open--;
+    async__uv_handles *handles = (async__uv_handles *)handle->data;
+    if (--handles->open == 0 && handles->allocator != NULL)
+        handles->allocator->release(handles->allocator->context, handles,
+                                    sizeof *handles);
 }
 
 static void async__uv_close_any(uv_handle_t *handle, void *argument)
@@ -245,19 +294,31 @@ static void async__uv_close_any(uv_handle_t *handle, void *argument)
 static void async__uv_close(async_loop *base)
 {
     async_uv_loop *loop = async__uv(base);
+    async__uv_handles *handles = loop->handles;
+    async_link *link;
     base->kick = NULL;
-    uv_close((uv_handle_t *)&loop->wakeup, async__uv_closed);
-    uv_close((uv_handle_t *)&loop->timer, async__uv_closed);
-    uv_close((uv_handle_t *)&loop->prepare, async__uv_closed);
-    uv_close((uv_handle_t *)&loop->check, async__uv_closed);
-    uv_close((uv_handle_t *)&loop->idle, async__uv_closed);
-    while (loop->open > 0) uv_run(loop->uv, UV_RUN_NOWAIT);
+    uv_close((uv_handle_t *)&handles->wakeup, async__uv_closed);
+    uv_close((uv_handle_t *)&handles->timer, async__uv_closed);
+    uv_close((uv_handle_t *)&handles->prepare, async__uv_closed);
+    uv_close((uv_handle_t *)&handles->check, async__uv_closed);
+    uv_close((uv_handle_t *)&handles->idle, async__uv_closed);
+    for (link = loop->resources.next; link != &loop->resources;
+         link = link->next)
+        ((async_node *)(void *)link)->run((async_node *)(void *)link);
     if (loop->owns) {
         while (uv_loop_close(loop->uv) == UV_EBUSY) {
             uv_walk(loop->uv, async__uv_close_any, NULL);
             uv_run(loop->uv, UV_RUN_ONCE);
         }
+        return;
     }
+    /* Tasks that are about to be dropped may have streams in their frames;
+     * others keep them until libuv, which the program runs, has let go. */
+    if (!async__list_empty(&base->tasks))
+        while (!async__list_empty(&loop->resources))
+            uv_run(loop->uv, UV_RUN_ONCE);
+    while (!async__list_empty(&loop->resources))
+        async__unlink(loop->resources.next);
 }
 
 /* A peer that has gone is an error of the write, not the end of the program.
@@ -278,60 +339,84 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
 {
     static const async_backend backend = { async__uv_now, async__uv_poll,
                                            async__uv_wake, async__uv_close };
-    int error;
+    async__uv_handles *handles = NULL;
+    int error = 0;
     async__uv_ignore_broken_pipes();
     async_loop_init(&loop->base, &backend, allocator, 0);
+    loop->base.closed = 1;
+    allocator = loop->base.allocator;
+    async__list_init(&loop->resources);
     loop->owns = uv == NULL;
-    loop->uv = uv == NULL ? &loop->own : uv;
+    loop->uv = loop->owns ? &loop->own : uv;
     if (loop->owns) {
+        handles = &loop->own_handles;
         error = uv_loop_init(&loop->own);
-        if (error) {
-            loop->base.closed = 1;
-            return error;
-        }
+    } else {
+        if (allocator != NULL)
+            handles = (async__uv_handles *)allocator->allocate(
+                allocator->context, sizeof *handles);
+        if (handles == NULL) return ASYNC_ENOMEM;
     }
-    /* Only this one can fail. */
-    error = uv_async_init(loop->uv, &loop->wakeup, async__uv_on_wakeup);
+    if (!error) {
+        /* Of the handles only this one can fail. */
+        error = uv_async_init(loop->uv, &handles->wakeup, async__uv_on_wakeup);
+        if (error && loop->owns) uv_loop_close(&loop->own);
+    }
     if (error) {
-        if (loop->owns) uv_loop_close(&loop->own);
-        loop->base.closed = 1;
+        if (!loop->owns)
+            allocator->release(allocator->context, handles, sizeof *handles);
         return error;
     }
-    uv_timer_init(loop->uv, &loop->timer);
-    uv_prepare_init(loop->uv, &loop->prepare);
-    uv_check_init(loop->uv, &loop->check);
-    uv_idle_init(loop->uv, &loop->idle);
-    loop->wakeup.data = loop->timer.data = loop->prepare.data =
-        loop->check.data = loop->idle.data = loop;
-    loop->open = 5;
+    loop->handles = handles;
+    handles->loop = loop;
+    handles->allocator = loop->owns ? NULL : allocator;
+    uv_timer_init(loop->uv, &handles->timer);
+    uv_prepare_init(loop->uv, &handles->prepare);
+    uv_check_init(loop->uv, &handles->check);
+    uv_idle_init(loop->uv, &handles->idle);
+    handles->wakeup.data = handles->timer.data = handles->prepare.data =
+        handles->check.data = handles->idle.data = handles;
+    handles->open = 5;
     if (!loop->owns) {
-        uv_unref((uv_handle_t *)&loop->wakeup);
-        uv_prepare_start(&loop->prepare, async__uv_on_prepare);
-        uv_unref((uv_handle_t *)&loop->prepare);
-        uv_check_start(&loop->check, async__uv_on_check);
-        uv_unref((uv_handle_t *)&loop->check);
+        uv_unref((uv_handle_t *)&handles->wakeup);
+        uv_prepare_start(&handles->prepare, async__uv_on_prepare);
+        uv_unref((uv_handle_t *)&handles->prepare);
+        uv_check_start(&handles->check, async__uv_on_check);
+        uv_unref((uv_handle_t *)&handles->check);
         loop->base.kick = async__uv_kick;
     }
+    loop->base.closed = 0;
     return 0;
 }
 
+typedef struct async__uv_counting {
+    const async__uv_handles *own;
+    size_t count;
+} async__uv_counting;
+
 static void async__uv_count(uv_handle_t *handle, void *argument)
 {
-    if (!uv_is_closing(handle)) ++*(size_t *)argument;
+    async__uv_counting *counting = (async__uv_counting *)argument;
+    uintptr_t own = (uintptr_t)counting->own;
+    if ((uintptr_t)handle - own >= sizeof *counting->own &&
+        !uv_is_closing(handle))
+        counting->count++;
 }
 
 size_t async_uv_loop_count_handles(async_loop *loop)
 {
-    size_t count = 0;
-    uv_walk(async__uv(loop)->uv, async__uv_count, &count);
-    return count - async__uv(loop)->open;
+    async__uv_counting counting;
+    counting.own = async__uv(loop)->handles;
+    counting.count = 0;
+    uv_walk(async__uv(loop)->uv, async__uv_count, &counting);
+    return counting.count;
 }
 
-/* --- running ------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------- */
 
 static void async__uv_on_interrupt(uv_signal_t *handle, int number)
 {
-    async_loop *loop = (async_loop *)handle->data;
+    async_loop *loop = &async__uv_of(handle->data)->base;
     (void)number;
     if (loop->interrupts++ == 0 && loop->main != NULL)
         async_task_cancel(loop->main);
@@ -354,19 +439,21 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
                        size_t size)
 {
     async_uv_loop loop;
-    uv_signal_t interrupt;
-    int error, installed = 0;
+    uv_signal_t *interrupt = NULL;
+    int error;
     if (async__running != NULL) return ASYNC_ENESTEDRUN;
     error = async_uv_loop_init(&loop, NULL, NULL);
     if (error) return error;
-    if (async__uv_may_interrupt() && uv_signal_init(loop.uv, &interrupt) == 0) {
-        interrupt.data = &loop.base;
-        uv_signal_start(&interrupt, async__uv_on_interrupt, SIGINT);
-        uv_unref((uv_handle_t *)&interrupt);
-        installed = 1;
+    if (async__uv_may_interrupt() &&
+        uv_signal_init(loop.uv, &loop.handles->interrupt) == 0) {
+        interrupt = &loop.handles->interrupt;
+        interrupt->data = loop.handles;
+        loop.handles->open++;
+        uv_signal_start(interrupt, async__uv_on_interrupt, SIGINT);
+        uv_unref((uv_handle_t *)interrupt);
     }
     error = async__run_on_into(&loop.base, main, result, offset, size);
-    if (installed) uv_close((uv_handle_t *)&interrupt, NULL);
+    if (interrupt != NULL) uv_close((uv_handle_t *)interrupt, async__uv_closed);
     async_loop_close(&loop.base);
     return error;
 }

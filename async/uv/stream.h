@@ -11,9 +11,10 @@
  * neither move nor go until it has been closed: libuv has pointers to it, and
  * async_stream_close() is what waits until it has none.  Close it in a FINALLY.
  *
- * From tasks on a loop of async/uv/loop.h.  One task may read while others
- * write.  Nothing here copies data: buffers are the caller's, and in use until
- * the await ends.
+ * From tasks on a loop of async/uv/loop.h, the one on which it was opened
+ * (ASYNC_EOTHERLOOP, ASYNC_ENOTASK).  One task may read while others write.
+ * Nothing here copies data: buffers are the caller's, and in use until the
+ * await ends.  Closing the loop closes what is still open.
  */
 #ifndef CAESURA_UV_STREAM_H
 #define CAESURA_UV_STREAM_H
@@ -34,8 +35,9 @@ typedef struct async_stream {
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
     async_loop *loop;
-    struct async_stream_read *reader;
-    async_operation closed;
+    async_node resource;      /* among those that are closed with the loop */
+    async_operation *waiter;  /* of the task that reads, or accepts */
+    struct async_stream_close *closers;
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
@@ -98,6 +100,8 @@ ASYNC(async_stream_shutdown);
 struct async_stream_close {
     ASYNC_FRAME;
     async_stream *stream;
+    struct async_stream_close *next;
+    async_operation closed;
 };
 ASYNC(async_stream_close);
 
@@ -119,6 +123,33 @@ void async__stream_opened(async_stream *stream, async_loop *loop);
 
 /* Begins to close, from anywhere. */
 void async__stream_begin_close(async_stream *stream);
+
+/* Why a task cannot use the stream, or 0.  Asked before there is anything of
+ * libuv's in the frame, which an await that fails would leave behind. */
+static inline int async__stream_check(const async_stream *stream,
+                                      const async *co)
+{
+    if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    if (async_loop_of(co) != stream->loop) return ASYNC_EOTHERLOOP;
+    return 0;
+}
+
+/* The one task that may wait for what comes in.  It counts as waiting until it
+ * has resumed: nobody may come between it and what it was woken for. */
+static inline void async__stream_wait(async_stream *stream,
+                                      async_operation *operation,
+                                      async_operation_cancel *cancel)
+{
+    async_operation_init(operation, stream->loop, cancel);
+    stream->waiter = operation;
+}
+static inline async_operation *async__stream_waiting(const async_stream *stream)
+{
+    async_operation *waiter = stream->waiter;
+    return waiter != NULL && !async_future_done(&waiter->future) ? waiter
+                                                                 : NULL;
+}
 
 /* Waits for a request of libuv's, whose callback finishes `operation` and so
  * must come before the frame goes; then raises what it came to.  A request
@@ -162,39 +193,11 @@ extern "C" {
 
 /* --- opening and closing ------------------------------------------------- */
 
-/* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
-static int async__stream_close_goes_on(async_operation *operation)
-{
-    (void)operation;
-    return 0;
-}
-
-void async__stream_opened(async_stream *stream, async_loop *loop)
-{
-    stream->loop = loop;
-    stream->reader = NULL;
-    stream->unread = NULL;
-    stream->error = 0;
-    stream->state = ASYNC__OPEN;
-    stream->reading = 0;
-    stream->starved = 0;
-    stream->eof = 0;
-    stream->handle.any.data = stream;
-    async_operation_init(&stream->closed, loop, async__stream_close_goes_on);
-}
-
 static void async__stream_forget_unread(async_stream *stream)
 {
     if (stream->unread != NULL)
         async__release(stream->loop, stream->unread, stream->unread_size);
     stream->unread = NULL;
-}
-
-static void async__stream_on_close(uv_handle_t *handle)
-{
-    async_stream *stream = (async_stream *)handle->data;
-    stream->state = ASYNC__UNOPENED;
-    async__finish(&stream->closed.future, ASYNC__FINISHED, 0);
 }
 
 static void async__stream_stop_reading(async_stream *stream)
@@ -203,58 +206,118 @@ static void async__stream_stop_reading(async_stream *stream)
     stream->reading = 0;
 }
 
+/* The loop may be gone by now, and so may be those who close when the first
+ * of them runs: nothing but what is here is looked at. */
+static void async__stream_on_close(uv_handle_t *handle)
+{
+    async_stream *stream = (async_stream *)handle->data;
+    struct async_stream_close *closer = stream->closers, *next;
+    if (stream->resource.link.prev != NULL)
+        async__unlink(&stream->resource.link);
+    stream->state = ASYNC__UNOPENED;
+    for (; closer != NULL; closer = next) {
+        next = closer->next;
+        async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
+    }
+}
+
 void async__stream_begin_close(async_stream *stream)
 {
-    struct async_stream_read *reader = stream->reader;
+    async_operation *waiter = async__stream_waiting(stream);
     if (stream->state != ASYNC__OPEN) return;
     async__stream_stop_reading(stream);
     async__stream_forget_unread(stream);
     stream->state = ASYNC__CLOSING;
-    stream->reader = NULL;
-    if (reader != NULL)
-        async__finish(&reader->arrival.future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    stream->waiter = NULL;
+    if (waiter != NULL)
+        async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
     uv_close(&stream->handle.any, async__stream_on_close);
+}
+
+static void async__stream_close_resource(async_node *node)
+{
+    async__stream_begin_close(
+        (async_stream *)(void *)((char *)node -
+                                 offsetof(async_stream, resource)));
+}
+
+void async__stream_opened(async_stream *stream, async_loop *loop)
+{
+    stream->loop = loop;
+    stream->waiter = NULL;
+    stream->closers = NULL;
+    stream->unread = NULL;
+    stream->error = 0;
+    stream->state = ASYNC__OPEN;
+    stream->reading = 0;
+    stream->starved = 0;
+    stream->eof = 0;
+    stream->handle.any.data = stream;
+    stream->resource.run = async__stream_close_resource;
+    async__uv_opened(loop, &stream->resource);
+}
+
+/* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
+static int async__close_goes_on(async_operation *operation)
+{
+    (void)operation;
+    return 0;
+}
+
+static void async__close_begin(struct async_stream_close *self)
+{
+    struct async_stream_close **last = &self->stream->closers;
+    async__stream_begin_close(self->stream);
+    async_operation_init(&self->closed, self->stream->loop,
+                         async__close_goes_on);
+    while (*last != NULL) last = &(*last)->next;
+    *last = self;
 }
 
 ASYNC(async_stream_close)
 {
+    int error;
     ASYNC_BEGIN(async_stream_close);
     if (self->stream->state == ASYNC__UNOPENED) ASYNC_RETURN();
-    async__stream_begin_close(self->stream);
-    ASYNC__AWAIT_REQUEST(&self->stream->closed);
+    error = async__stream_check(self->stream, co);
+    if (error && error != ASYNC_ECLOSED) ASYNC_RAISE(error);
+    async__close_begin(self);
+    ASYNC__AWAIT_REQUEST(&self->closed);
     ASYNC_END;
 }
 
-/* --- reading ------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------- */
+
+static struct async_stream_read *async__read_of(async_operation *arrival)
+{
+    return (struct async_stream_read *)(void *)((char *)arrival -
+        offsetof(struct async_stream_read, arrival));
+}
 
 /* A read can be given up at any time: libuv keeps nothing of it. */
 static int async__read_cancel(async_operation *operation)
 {
-    struct async_stream_read *read =
-        (struct async_stream_read *)(void *)((char *)operation -
-                                             offsetof(struct async_stream_read,
-                                                      arrival));
-    if (read->stream->reader == read) read->stream->reader = NULL;
+    async__read_of(operation)->stream->waiter = NULL;
     return async__cancelled(operation);
 }
 
 static void async__read_done(async_stream *stream, size_t got, int error)
 {
-    struct async_stream_read *read = stream->reader;
-    if (read == NULL) return;
-    stream->reader = NULL;
-    read->got = got;
-    async__finish(&read->arrival.future, ASYNC__FINISHED, error);
+    async_operation *waiter = async__stream_waiting(stream);
+    if (waiter == NULL) return;
+    async__read_of(waiter)->got = got;
+    async__finish(&waiter->future, ASYNC__FINISHED, error);
 }
 
 static void async__stream_on_alloc(uv_handle_t *handle, size_t suggested,
                                    uv_buf_t *buffer)
 {
     async_stream *stream = (async_stream *)handle->data;
+    async_operation *waiter = async__stream_waiting(stream);
     (void)suggested;
-    if (stream->reader != NULL) {
-        buffer->base = (char *)stream->reader->buffer;
-        buffer->len = stream->reader->size;
+    if (waiter != NULL) {
+        buffer->base = (char *)async__read_of(waiter)->buffer;
+        buffer->len = async__read_of(waiter)->size;
     } else {
         buffer->base = NULL;
         buffer->len = 0;
@@ -265,10 +328,9 @@ static void async__stream_on_read(uv_stream_t *handle, ssize_t got,
                                   const uv_buf_t *buffer)
 {
     async_stream *stream = (async_stream *)handle->data;
-    (void)buffer;
     if (got > 0) {
         async__read_done(stream, (size_t)got, 0);
-    } else if (got == UV_ENOBUFS && stream->reader == NULL) {
+    } else if (got == UV_ENOBUFS && buffer->base == NULL) {
         if (stream->starved) async__stream_stop_reading(stream);
         stream->starved = 1;
     } else if (got < 0) {
@@ -315,11 +377,10 @@ static int async__read_begin(struct async_stream_read *self, async *co,
                              int *error)
 {
     async_stream *stream = self->stream;
-    *error = 0;
-    if (stream->state != ASYNC__OPEN) *error = ASYNC_ECLOSED;
-    else if (stream->reader != NULL) *error = ASYNC_EBUSY;
+    *error = async__stream_check(stream, co);
+    if (*error) return 0;
+    if (stream->waiter != NULL) *error = ASYNC_EBUSY;
     else if (self->size == 0) *error = ASYNC_EINVAL;
-    else if (!(co->flags & ASYNC__IS_TASK)) *error = ASYNC_ENOTASK;
     else if (stream->unread != NULL)
         self->got = async__stream_take(stream, self->buffer, self->size);
     else if (stream->error) *error = stream->error;
@@ -332,11 +393,20 @@ static int async__read_begin(struct async_stream_read *self, async *co,
             if (*error) return 0;
             stream->reading = 1;
         }
-        stream->reader = self;
-        async_operation_init(&self->arrival, stream->loop, async__read_cancel);
+        async__stream_wait(stream, &self->arrival, async__read_cancel);
         return 1;
     }
     return 0;
+}
+
+/* The task has resumed; `cancelled` is what it was told meanwhile. */
+static void async__read_over(struct async_stream_read *self, int cancelled)
+{
+    async_stream *stream = self->stream;
+    if (stream->waiter != &self->arrival) return;
+    stream->waiter = NULL;
+    if (cancelled && self->got > 0)
+        async__stream_keep(stream, self->buffer, self->got);
 }
 
 ASYNC(async_stream_read)
@@ -345,12 +415,9 @@ ASYNC(async_stream_read)
     ASYNC_BEGIN(async_stream_read);
     if (async__read_begin(self, co, &error)) {
         ASYNC__WAIT_FOR(&self->arrival.future);
-        if (co->error && self->got > 0)
-            async__stream_keep(self->stream, self->buffer, self->got);
+        async__read_over(self, co->error);
         (void)async__awaited(co);
         async__drop(co);
-        if (co->error && self->stream->reader == self)
-            self->stream->reader = NULL;
         ASYNC__CHECK;
     } else if (error) {
         ASYNC_RAISE(error);
@@ -384,9 +451,7 @@ static int async__write_begin(struct async_stream_write *self, async *co,
     async_stream *stream = self->stream;
     uv_buf_t buffer;
     int written;
-    *error = 0;
-    if (stream->state != ASYNC__OPEN) *error = ASYNC_ECLOSED;
-    else if (!(co->flags & ASYNC__IS_TASK)) *error = ASYNC_ENOTASK;
+    *error = async__stream_check(stream, co);
     if (*error || self->size == 0) return 0;
     buffer.base = (char *)(uintptr_t)self->data;
     buffer.len = self->size;
@@ -438,8 +503,8 @@ ASYNC(async_stream_shutdown)
 {
     int error;
     ASYNC_BEGIN(async_stream_shutdown);
-    if (self->stream->state != ASYNC__OPEN) ASYNC_RAISE(ASYNC_ECLOSED);
-    if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
+    error = async__stream_check(self->stream, co);
+    if (error) ASYNC_RAISE(error);
     async_operation_init(&self->done, self->stream->loop,
                          async__shutdown_cancel);
     self->request.data = &self->done;

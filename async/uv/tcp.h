@@ -40,7 +40,6 @@ ASYNC(async_tcp_connect);
 typedef struct async_tcp_server {
     async_stream listener;
     /* The rest is private. */
-    struct async_tcp_accept *acceptor;
     int pending, error;
 } async_tcp_server;
 
@@ -118,6 +117,8 @@ static int async__tcp_open(async_stream *stream, async *co)
 {
     int error;
     if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    if (async_loop_of(co)->backend->poll != async__uv_poll)
+        return ASYNC_EINVAL;
     if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
     error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
                         &stream->handle.tcp);
@@ -156,7 +157,7 @@ ASYNC(async_tcp_connect)
         if (self->error) ASYNC_RAISE(self->error);
         ASYNC__AWAIT_REQUEST(&self->connected);
     } ASYNC_EXCEPT_ALL(self->error) {
-        AWAIT(async_stream_close, self->stream);
+        ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);
     } ASYNC_END_TRY
     ASYNC_END;
@@ -167,15 +168,12 @@ ASYNC(async_tcp_connect)
 static void async__server_on_connection(uv_stream_t *handle, int status)
 {
     async_tcp_server *server = (async_tcp_server *)handle->data;
-    struct async_tcp_accept *acceptor = server->acceptor;
+    async_operation *waiter = async__stream_waiting(&server->listener);
     if (status < 0)
         server->error = status;
     else
         server->pending = 1;
-    if (acceptor != NULL) {
-        server->acceptor = NULL;
-        async__finish(&acceptor->arrival.future, ASYNC__FINISHED, 0);
-    }
+    if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
 }
 
 ASYNC(async_tcp_listen)
@@ -183,7 +181,6 @@ ASYNC(async_tcp_listen)
     ASYNC_BEGIN(async_tcp_listen);
     self->error = async__tcp_open(&self->server->listener, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->server->acceptor = NULL;
     self->server->pending = self->server->error = 0;
     self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
                               self->address, 0);
@@ -192,7 +189,7 @@ ASYNC(async_tcp_listen)
                                 self->backlog > 0 ? self->backlog : 128,
                                 async__server_on_connection);
     if (self->error) {
-        AWAIT(async_stream_close, &self->server->listener);
+        ASYNC_AWAIT(async_stream_close, &self->server->listener);
         ASYNC_RAISE(self->error);
     }
     ASYNC_END;
@@ -203,16 +200,17 @@ static int async__accept_cancel(async_operation *operation)
     struct async_tcp_accept *accept =
         (struct async_tcp_accept *)(void *)((char *)operation -
             offsetof(struct async_tcp_accept, arrival));
-    accept->server->acceptor = NULL;
+    accept->server->listener.waiter = NULL;
     return async__cancelled(operation);
 }
 
 ASYNC(async_tcp_accept)
 {
     ASYNC_BEGIN(async_tcp_accept);
-    if (!async_stream_is_open(&self->server->listener))
-        ASYNC_RAISE(ASYNC_ECLOSED);
-    if (self->server->acceptor != NULL || self->stream->state != ASYNC__UNOPENED)
+    self->error = async__stream_check(&self->server->listener, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    if (self->server->listener.waiter != NULL ||
+        self->stream->state != ASYNC__UNOPENED)
         ASYNC_RAISE(ASYNC_EBUSY);
     while (!self->server->pending) {
         if (self->server->error) {
@@ -220,10 +218,14 @@ ASYNC(async_tcp_accept)
             self->server->error = 0;
             ASYNC_RAISE(self->error);
         }
-        self->server->acceptor = self;
-        async_operation_init(&self->arrival, self->server->listener.loop,
-                             async__accept_cancel);
-        ASYNC__AWAIT_REQUEST(&self->arrival);
+        async__stream_wait(&self->server->listener, &self->arrival,
+                           async__accept_cancel);
+        ASYNC__WAIT_FOR(&self->arrival.future);
+        if (self->server->listener.waiter == &self->arrival)
+            self->server->listener.waiter = NULL;
+        (void)async__awaited(co);
+        async__drop(co);
+        ASYNC__CHECK;
         if (!async_stream_is_open(&self->server->listener))
             ASYNC_RAISE(ASYNC_ECLOSED);
     }
@@ -233,7 +235,7 @@ ASYNC(async_tcp_accept)
     self->error = uv_accept(&self->server->listener.handle.stream,
                             &self->stream->handle.stream);
     if (self->error) {
-        AWAIT(async_stream_close, self->stream);
+        ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);
     }
     uv_tcp_nodelay(&self->stream->handle.tcp, 1);
@@ -243,13 +245,7 @@ ASYNC(async_tcp_accept)
 ASYNC(async_tcp_server_close)
 {
     ASYNC_BEGIN(async_tcp_server_close);
-    if (self->server->acceptor != NULL) {
-        struct async_tcp_accept *acceptor = self->server->acceptor;
-        self->server->acceptor = NULL;
-        async__finish(&acceptor->arrival.future, ASYNC__FINISHED,
-                      ASYNC_ECLOSED);
-    }
-    AWAIT(async_stream_close, &self->server->listener);
+    ASYNC_AWAIT(async_stream_close, &self->server->listener);
     ASYNC_END;
 }
 

@@ -1,0 +1,165 @@
+/* bench.h - what the three programs of bench/core have in common
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ * The clock, the line that a program prints, and the queue that fifo.c and
+ * cpp20.cc share, so that they differ in nothing but what stands in it.  Goes
+ * before all other headers.
+ */
+#ifndef CAESURA_BENCH_CORE_H
+#define CAESURA_BENCH_CORE_H
+
+/* clock_gettime() is POSIX, which strict C99 hides. */
+#if !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A child is not inlined into its parent, in C as in C++: in programs they
+ * mostly lie in different files. */
+#define BENCH_NOINLINE __attribute__((noinline))
+
+enum { BENCH_MANY = 10000 }; /* the tasks of switch10k */
+
+/* --- the queue ----------------------------------------------------------- */
+
+struct bench_node { struct bench_node *next; };
+static struct {
+    struct bench_node *first;
+    struct bench_node **last; /* where the next one goes */
+} bench_ready = { NULL, &bench_ready.first };
+
+static inline void bench_push(struct bench_node *node)
+{
+    node->next = NULL;
+    *bench_ready.last = node;
+    bench_ready.last = &node->next;
+}
+static inline struct bench_node *bench_pop(void)
+{
+    struct bench_node *node = bench_ready.first;
+    if (node == NULL) return NULL;
+    bench_ready.first = node->next;
+    if (bench_ready.first == NULL) bench_ready.last = &bench_ready.first;
+    return node;
+}
+
+/* --- time and memory ----------------------------------------------------- */
+
+/* Nanoseconds of this process: what others do meanwhile does not count. */
+static inline double bench_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Resident bytes, or 0 where there is no /proc. */
+static inline long bench_resident(void)
+{
+    char line[128];
+    long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL) return 0;
+    while (fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmRSS: %ld", &kilobytes) == 1) break;
+    fclose(status);
+    return kilobytes * 1024;
+}
+
+/* --- what a program is asked, and prints --------------------------------- */
+
+struct bench_job {
+    const char *name; /* as it was asked for */
+    long n;           /* operations */
+    long many;        /* tasks, of those that switch */
+    int depth;        /* of awaits */
+    double started;
+    long resident, asked; /* sleep: bytes before */
+};
+static struct bench_job bench_job;
+
+static inline int bench_is(const char *kind)
+{
+    return strncmp(bench_job.name, kind, strlen(kind)) == 0;
+}
+
+/* PROGRAM WORKLOAD N.  Fills in bench_job. */
+static inline void bench_arguments(int argc, char **argv)
+{
+    static const char *const names[] = { "switch1", "switch10k", "depth1",
+                                         "depth10", "depth100",  "spawn",
+                                         "call",    "sleep" };
+    size_t i, count = sizeof names / sizeof *names;
+    if (argc == 3) {
+        bench_job.name = argv[1];
+        bench_job.n = strtol(argv[2], NULL, 10);
+        bench_job.many = strcmp(argv[1], "switch10k") == 0 ? BENCH_MANY : 1;
+        if (bench_is("depth")) bench_job.depth = atoi(argv[1] + 5);
+        for (i = 0; i < count; i++)
+            if (strcmp(argv[1], names[i]) == 0 && bench_job.n > 0) return;
+    }
+    fprintf(stderr, "usage: %s WORKLOAD N, where WORKLOAD is one of", argv[0]);
+    for (i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
+    fprintf(stderr, "\n");
+    exit(2);
+}
+
+static inline void bench_begin(void)
+{
+    bench_job.started = bench_clock();
+}
+
+/* Prints the result, having looked whether the work was done at all. */
+static inline void bench_end(long operations, long sum, long expected)
+{
+    double passed = bench_clock() - bench_job.started;
+    if (sum != expected) {
+        fprintf(stderr, "%s: the sum is %ld, and should be %ld\n",
+                bench_job.name, sum, expected);
+        exit(1);
+    }
+    printf("%s %.4f %ld\n", bench_job.name, passed / (double)operations,
+           operations);
+}
+
+/* The same for bytes: resident, tasks, asked from the allocator.  `asked` is
+ * what has been asked for in all; negative: not known. */
+static inline void bench_sleep_begin(long asked)
+{
+    (void)bench_resident(); /* stdio's own memory is not the tasks' */
+    bench_job.resident = bench_resident();
+    bench_job.asked = asked;
+}
+static inline void bench_sleep_end(long tasks, long asleep, long asked)
+{
+    double resident = (double)(bench_resident() - bench_job.resident);
+    if (asleep != tasks) {
+        fprintf(stderr, "%ld of %ld tasks sleep\n", asleep, tasks);
+        exit(1);
+    }
+    printf("%s %.1f %ld", bench_job.name, resident / (double)tasks, tasks);
+    if (asked < 0)
+        printf(" -\n");
+    else
+        printf(" %.1f\n", (double)(asked - bench_job.asked) / (double)tasks);
+}
+
+/* What children return, and what n of them come to in all: too irregular for
+ * a compiler to do without them. */
+static inline int bench_value(long i)
+{
+    return (int)(i & 1023);
+}
+static inline long bench_sum(long n)
+{
+    long i, sum = 0;
+    for (i = 0; i < n % 1024; i++) sum += i;
+    return sum + n / 1024 * (1023L * 1024 / 2);
+}
+
+#endif /* CAESURA_BENCH_CORE_H */
