@@ -359,7 +359,9 @@ typedef struct async_object async_object;
 
 /* CO(name, arguments...): a coroutine object.  Dropping it is a compile-time
  * warning ("ignoring return value"; not by gcc with -isystem): Python's "never
- * awaited". */
+ * awaited".  It holds
+ * for one level: an object among the arguments of another, as in
+ * CO(f, CO(g)), is gone when f runs as a task later. */
 #define ASYNC_CO(...) ASYNC__CO(__VA_ARGS__, )
 #ifndef ASYNC_NO_SHORT_NAMES
 #define CO(...) ASYNC__CO(__VA_ARGS__, )
@@ -828,10 +830,9 @@ struct async {
     int error;           /* on its way up; 0 for none */
     uint32_t flags : 8;  /* ASYNC__IS_* */
     uint32_t peak : 24;  /* high-water mark up to a chunk that is gone, words */
-    void *owner;         /* a task, or the allocator of a hand-driven one */
 };
 enum {
-    ASYNC__IS_TASK = 1,     /* owner is an async_task */
+    ASYNC__IS_TASK = 1,
     ASYNC__IS_HEAP = 2,     /* its memory is ours to free, and may grow */
     ASYNC__IS_STARTED = 4,  /* hand-driven: has been sent to */
     ASYNC__IS_OVER = 8,     /* hand-driven: has ended */
@@ -839,6 +840,18 @@ enum {
     ASYNC__IS_SLEEPING = 32, /* its node is a timer */
     ASYNC__MUST_CANCEL = 64  /* to be cancelled when it runs next */
 };
+
+/* The task of a coroutine that has one, without a pointer to it in the part of
+ * memory that a switch touches.  On the heap the frame stack is the end of the
+ * task's own block; elsewhere the task's address stands behind the stack. */
+enum { ASYNC__TASK_BLOCK = 136 }; /* a task and the start of its frame stack */
+static inline void *async__owner(const async *co)
+{
+    if (ASYNC__LIKELY((co->flags & (ASYNC__IS_HEAP | ASYNC__IN_CHUNK)) ==
+                      ASYNC__IS_HEAP))
+        return co->end - ASYNC__TASK_BLOCK;
+    return *(void **)(void *)co->end;
+}
 
 struct async_object {
     async_function *start;
@@ -888,6 +901,7 @@ ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
 void async__print_error(const char *what_happened, int error);
 #endif
 ASYNC__NORETURN void async__no_generator(void);
+const char *async__name_of(async_function *start);
 ASYNC__NORETURN void async__stray_exit(const async_info *info,
                                        async_frame *frame);
 ASYNC__COLD void async__raised(async *co, int error);
@@ -2016,7 +2030,7 @@ const async_allocator async_default_allocator = { async__malloc, async__mfree,
 static const async_allocator *async__allocator_of(const async *co)
 {
     if (co->flags & ASYNC__IS_TASK) return async__task_allocator(co);
-    return (const async_allocator *)co->owner;
+    return (const async_allocator *)(const void *)co->node.link.prev;
 }
 
 /* A further piece of a frame stack: free memory, and at its end this.  The
@@ -2025,6 +2039,7 @@ static const async_allocator *async__allocator_of(const async *co)
  * trampoline comes by and closes the chunk.  Until then all that it awaits
  * finds the chunk open. */
 typedef struct async__chunk {
+    void *task; /* must be first, see async__owner() */
     async_frame head;
     char *memory;   /* of all, this included */
     char *sp, *end; /* of the piece below */
@@ -2064,6 +2079,7 @@ void *async__grow(async *co, async_frame *caller, size_t size,
         return NULL;
     }
     chunk = (async__chunk *)(void *)(memory + bytes) - 1;
+    chunk->task = co->flags & ASYNC__IS_TASK ? async__owner(co) : NULL;
     chunk->head.resume = async__chunk_frame;
     chunk->head.caller = caller->caller;
     chunk->head.state = 1;
@@ -2228,7 +2244,7 @@ int async_new(async *co, const async_allocator *allocator, async_object object)
         return error;
     }
     co->flags = ASYNC__IS_HEAP;
-    co->owner = (void *)(uintptr_t)allocator;
+    co->node.link.prev = (async_link *)(uintptr_t)allocator;
     return 0;
 }
 #endif
@@ -2305,7 +2321,7 @@ int async__drive(async_frame *generator, int error)
     co.sp = (char *)stack;
     co.end = co.sp + sizeof stack;
 #ifndef ASYNC_NO_HEAP
-    co.owner = (void *)(uintptr_t)&async_default_allocator;
+    co.node.link.prev = (async_link *)(uintptr_t)&async_default_allocator;
 #endif
     co.top = generator;
     if (error) async__raised(&co, error);
@@ -2372,6 +2388,15 @@ static const async_info *async__who(const async_frame *frame)
 const char *async_frame_name(const async_frame *frame)
 {
     return ASYNC__INFO_NAME(async__who(frame));
+}
+
+/* The name of a coroutine that has no frame. */
+const char *async__name_of(async_function *start)
+{
+    async_frame frame __attribute__((aligned(128))); /* as any frame may be */
+    memset(&frame, 0, sizeof frame);
+    frame.resume = start;
+    return async_frame_name(&frame);
 }
 
 const char *async_frame_file(const async_frame *frame)

@@ -204,7 +204,8 @@ static inline void async_future_init(async_future *future, async_loop *loop);
  * callbacks are called inside this call, tasks that wait run in the next
  * iteration.  An error that nobody has taken is reported ("Future exception
  * was never retrieved").  Traps when somebody who awaited it has been woken
- * but has not run: destroy it an iteration later. */
+ * but has not run: destroy it an iteration later; and when a gather or a shield
+ * holds it: end that first. */
 void async_future_destroy(async_future *future);
 
 /* Finishes it; whoever waits is made ready, in the order in which they came,
@@ -225,7 +226,8 @@ int async_future_set_exception(async_future *future, int error);
 
 /* Cancels it.  A task is asked to cancel instead, as by async_task_cancel(),
  * and an operation to end.
- * Returns  1, or 0 when it was done already.
+ * Returns  1, or 0 when it was done already, or is an operation that cannot be
+ *          hurried.
  * Counterpart: Future.cancel(). */
 int async_future_cancel(async_future *future);
 
@@ -299,16 +301,20 @@ static inline async_object async_future_object(async_future *future);
  * the awaitable's frame; the callback from outside finishes it.
  *
  * `cancel` is called when the task that waits is cancelled.  It either ends
- * the operation now (finish the future, or async__cancelled()), or asks for
- * its end and returns 1: then the task stays suspended until the future is
- * finished, so the frame outlives what the system still uses.
- * Returns  1 when the cancellation has been taken up; 0 to let it wait until
- *          the task runs again by itself. */
+ * the operation now (finish the future, or async_operation_cancelled()), or
+ * asks for its end: then the task stays suspended until the future is finished,
+ * so the frame outlives what the system still uses.
+ * Returns  1 when the cancellation has been taken up, and the future's end
+ *          tells what came of it; 0 when it is to be raised in the task when
+ *          that runs again by itself. */
 typedef struct async_operation async_operation;
 typedef int async_operation_cancel(async_operation *operation);
 static inline void async_operation_init(async_operation *operation,
                                         async_loop *loop,
                                         async_operation_cancel *cancel);
+
+/* Ends an operation as cancelled, and returns 1: for its cancel function. */
+static inline int async_operation_cancelled(async_operation *operation);
 
 /* The loop of the task that runs `co`; NULL for one driven by hand. */
 static inline async_loop *async_loop_of(const async *co);
@@ -420,6 +426,7 @@ typedef struct async__wheel {
     uint64_t current; /* the slot that is due next */
     async_link near;  /* the timers of that slot and before, sorted */
     int unsorted;     /* but not yet */
+    async_link never; /* the timers without a deadline */
     uint64_t used[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS / 64];
     async_link slots[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS];
 } async__wheel;
@@ -429,9 +436,7 @@ enum { ASYNC__POOL_STEP = 8, ASYNC__POOL_CLASSES = 64,
        /* Tasks have a class of their own.  What lies between two coroutines
         * in memory is what the processor fetches in vain when it guesses that
         * the next one follows. */
-       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES,
-       ASYNC__TASK_BLOCK = 136 /* a task and the start of its frame stack */
-};
+       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES };
 #define ASYNC__POOL_CLASS(size) (((size_t)(size)-1) / ASYNC__POOL_STEP)
 typedef struct async__pool {
     struct {
@@ -574,8 +579,7 @@ static inline void async_operation_init(async_operation *operation,
     operation->cancel = cancel;
     operation->from = NULL;
 }
-/* Ends an operation as cancelled; for its cancel function. */
-static inline int async__cancelled(async_operation *operation)
+static inline int async_operation_cancelled(async_operation *operation)
 {
     async__finish(&operation->future, ASYNC__CANCELLED, ASYNC_ECANCELED);
     return 1;
@@ -583,7 +587,7 @@ static inline int async__cancelled(async_operation *operation)
 static inline async_loop *async_loop_of(const async *co)
 {
     /* A task begins with its future. */
-    return co->flags & ASYNC__IS_TASK ? ((async_future *)co->owner)->loop
+    return co->flags & ASYNC__IS_TASK ? ((async_future *)async__owner(co))->loop
                                       : NULL;
 }
 static inline ASYNC__MUST_USE async_object
@@ -681,11 +685,11 @@ static inline int async__await(async *co, async_future *future, int share)
         async__await_misused(co, ASYNC_ENOTASK);
         return 0;
     }
-    if (ASYNC__UNLIKELY(co->owner == (void *)future)) {
+    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future)) {
         async__await_misused(co, ASYNC_ESELFAWAIT);
         return 0;
     }
-    if (ASYNC__UNLIKELY(((async_future *)co->owner)->loop != future->loop)) {
+    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop)) {
         async__await_misused(co, ASYNC_EOTHERLOOP);
         return 0;
     }
@@ -900,6 +904,10 @@ static void async__wheel_place(async__wheel *wheel, async__timer *timer)
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
     timer->deadline = deadline;
+    if (deadline == ASYNC_FOREVER) {
+        async__list_append(&loop->wheel.never, &timer->node.link);
+        return;
+    }
     async__wheel_place(&loop->wheel, timer);
     /* One that is due already must be seen in the next iteration. */
     if (deadline <= loop->now) loop->attend = 1;
@@ -1399,6 +1407,7 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     async__list_init(&loop->due);
     async__list_init(&loop->tasks);
     async__list_init(&loop->wheel.near);
+    async__list_init(&loop->wheel.never);
     __atomic_store_n(&async__task_allocator, &async__pool_of_task,
                      __ATOMIC_RELAXED);
     __atomic_store_n(&async__task_stack, &async__task_stack_start,
@@ -1409,6 +1418,7 @@ int async_loop_close(async_loop *loop)
 {
     void (*kick)(async_loop *);
     async_loop *outer = async__running;
+    int dropped;
     if (loop->running) return ASYNC_ECLOSERUNNING;
     if (loop->closed) return 0;
     if (!async__list_empty(&loop->tasks)) {
@@ -1419,8 +1429,10 @@ int async_loop_close(async_loop *loop)
     }
     /* What tasks have with the backend is in their frames: first that. */
     loop->backend->close(loop);
+    dropped = !async__list_empty(&loop->tasks);
     async__tasks_drop(loop);
-    if (async_loop_count_tasks(loop) > 0)
+    /* One that was dropped may have held handles, which are nobody's fault. */
+    if (!dropped && async_loop_count_tasks(loop) > 0)
         async__report(loop, "the loop was closed before all task handles were "
                       "released", 0, NULL, NULL);
     loop->closed = 1;
@@ -1774,6 +1786,10 @@ void async_future_destroy(async_future *future)
                 future->loop->current = current;
             }
         }
+        if (future->shares > 0)
+            async__trap("a future was destroyed that a gather or a shield "
+                        "still holds",
+                        "async_future_destroy", "future.h", __LINE__);
         return;
     }
     if (future->shares > 0)
@@ -1820,6 +1836,8 @@ static void async__discard(async_loop *loop)
     async__discard_list(loop, async__take_ready(loop), NULL);
     async__discard_list(loop, wheel->near.next, &wheel->near);
     async__list_init(&wheel->near);
+    async__discard_list(loop, wheel->never.next, &wheel->never);
+    async__list_init(&wheel->never);
     while ((level = async__wheel_first(wheel, &digit, &slot)) >= 0) {
         async_link *list = &wheel->slots[level][digit];
         async__discard_list(loop, list->next, list);

@@ -113,9 +113,11 @@ static inline async_object async_task_object(async_task *task);
  * ASYNC_FRAMES(a, b, ...)    the bytes of a chain of up to eight awaits:
  *                            struct a awaiting struct b awaiting ...
  * async_task_start()         starts it, again if it has ended; needs no share
- *                            and gives none
- * Errors   ASYNC_EBUSY while it runs, ASYNC_ENOMEM when its first frame does
- *          not fit, ASYNC_ELOOPCLOSED.  A later await that does not fit raises
+ *                            and gives none.  An error that nobody has taken
+ *                            is reported when it starts again.
+ * Errors   ASYNC_EBUSY while it runs, or somebody who awaited it has not yet
+ *          gone on; ASYNC_ENOMEM when its first frame does not fit;
+ *          ASYNC_ELOOPCLOSED.  A later await that does not fit raises
  *          ASYNC_ENOMEM in the task. */
 #define ASYNC_TASK_STORAGE(bytes)                                             \
     struct {                                                                  \
@@ -125,6 +127,7 @@ static inline async_object async_task_object(async_task *task);
             void *align;                                                      \
             char bytes_[bytes];                                               \
         } stack;                                                              \
+        async_task *behind_stack;                                             \
     }
 #define ASYNC_STATIC_TASK(name, bytes) static ASYNC_TASK_STORAGE(bytes) name
 #define ASYNC_FRAMES(...)                                                     \
@@ -185,8 +188,9 @@ static inline int async_task_cancel(async_task *task);
  * Counterpart: Task.cancelling(). */
 static inline int async_task_cancelling(const async_task *task);
 
-/* Takes a request back; the last one, if it has not been raised yet, is
- * withdrawn.  Returns what is left.  Counterpart: Task.uncancel(). */
+/* Takes a request back; the last one, if it has not been passed to what the
+ * task waits for nor raised, is withdrawn.  Returns what is left.
+ * Counterpart: Task.uncancel(). */
 int async_task_uncancel(async_task *task);
 
 /* ------------------------------------------------------------------------
@@ -223,8 +227,9 @@ ASYNC(async_sleep);
  * Cancel   cancels every child, in order.  The awaiter goes on when the first
  *          has ended cancelled, or, returning exceptions, when all have.
  * Memory   40 bytes a child from the loop's pool, and the children's tasks.
- *          After an error that was raised all is released; after success the
- *          results are there until async_gather_clear().
+ *          After an error of a child all is released; after success, and when
+ *          the await itself found no memory, that is left to
+ *          async_gather_clear().
  * Counterpart: asyncio.gather().
  * ------------------------------------------------------------------------ */
 typedef struct async_gathering async_gathering;
@@ -233,7 +238,8 @@ typedef struct async_gathering async_gathering;
  * iteration on; a task or future (async_task_object, async_future_object) is
  * held until the clear.  The same one twice is waited for once.  To one that
  * has been awaited: begins anew.
- * Returns  0; ASYNC_ENOMEM, ASYNC_ENOLOOP, and then awaiting it cancels what
+ * Returns  0; ASYNC_ENOMEM, ASYNC_ENOLOOP, ASYNC_EOTHERLOOP (a task or future
+ *          of another loop than the first), and then awaiting it cancels what
  *          there is and raises that; ASYNC_EBUSY while it is awaited. */
 int async_gather_add(async_gathering *gathering, async_object object);
 
@@ -255,9 +261,13 @@ ASYNC(async_gather);
     ASYNC__AWAIT_GATHER(gathering, __VA_ARGS__)
 #endif
 
-/* The result of child `index`, which must be a coroutine (or task) of `name`:
- * anything else traps. */
+/* GATHERED(gathering, index, name): the result of child `index`, which must be
+ * a coroutine (or task) of `name`: anything else traps. */
+#ifndef ASYNC_NO_SHORT_NAMES
 #define GATHERED(gathering, index, name)                                      \
+    ASYNC_GATHERED(gathering, index, name)
+#endif
+#define ASYNC_GATHERED(gathering, index, name)                                \
     (((struct name *)async__gathered((gathering), (index), name))             \
          ->frame.result)
 
@@ -315,7 +325,8 @@ async_future *async_gather_start(async_gathering *gathering);
  * or future) has ended.  Other tasks are left where they stand.
  * Returns  0 or its error; the errors of async_loop_run_forever();
  *          ASYNC_ELOOPSTOPPED when the loop was stopped before;
- *          ASYNC_ENOMEM when there is no memory for the task.
+ *          ASYNC_ENOMEM when there is no memory for the task;
+ *          ASYNC_EOTHERLOOP when the task or future is another loop's.
  * Counterpart: loop.run_until_complete(). */
 int async_loop_run_until_complete(async_loop *loop, async_object object);
 
@@ -365,11 +376,13 @@ enum {
 };
 
 void async__task_begin(async_task *task, async *co, async_loop *loop);
-async_task *async__task_make_slow(async_loop *loop, size_t size,
-                                  size_t alignment, async_frame **first);
+async_task *async__task_make_slow(async_loop *loop, async_function *start,
+                                  size_t size, size_t alignment,
+                                  async_frame **first);
 int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object);
-ASYNC__COLD void async__never_awaited(async_loop *loop, int why);
+ASYNC__COLD void async__never_awaited(async_loop *loop, async_function *start,
+                                      int why);
 ASYNC__COLD void async__spawn_failed(async *co);
 
 static inline async_task *async__task_of_link(async_link *link)
@@ -380,7 +393,8 @@ static inline async_task *async__task_of_link(async_link *link)
 /* A task with room for its first frame.  Where size and alignment are
  * constants, as in ASYNC_SPAWN, it is a few instructions: the blocks of a task
  * that has gone are kept together, for the next one of that size. */
-static inline async_task *async__task_make(async_loop *loop, size_t size,
+static inline async_task *async__task_make(async_loop *loop,
+                                           async_function *start, size_t size,
                                            size_t alignment,
                                            async_frame **first)
 {
@@ -396,7 +410,7 @@ static inline async_task *async__task_make(async_loop *loop, size_t size,
             return task;
         }
     }
-    return async__task_make_slow(loop, size, alignment, first);
+    return async__task_make_slow(loop, start, size, alignment, first);
 }
 
 static inline async_task *async_loop_create_task(async_loop *loop,
@@ -404,7 +418,8 @@ static inline async_task *async_loop_create_task(async_loop *loop,
 {
     async_frame *first;
     async_task *task =
-        async__task_make(loop, object.size, object.alignment, &first);
+        async__task_make(loop, object.start, object.size, object.alignment,
+                         &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
@@ -457,7 +472,7 @@ static inline int async_task_cancelling(const async_task *task)
                       "this is a generator: iterate it with ASYNC_FOR");      \
         (void)sizeof((handle).frame_type = (struct name *)0); /* type check */ \
         (handle).task =                                                       \
-            async__task_make(async_loop_of(co), sizeof(struct name),          \
+            async__task_make(async_loop_of(co), name, sizeof(struct name),    \
                              __alignof__(struct name), &async__first);        \
         if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
             async__spawn_failed(co);                                          \
@@ -647,7 +662,7 @@ int async_last_error(void)
 
 static async_task *async__task_of(const async *co)
 {
-    return (async_task *)co->owner;
+    return (async_task *)async__owner(co);
 }
 
 /* async_run waits for the tasks that it has cancelled; see below. */
@@ -731,7 +746,8 @@ static inline void async__task_keep(async_task *task)
     *gone = &task->all;
     /* Paint for the next one, if this one has left traces. */
     memcpy(&first, task + 1, sizeof first);
-    if (first != ASYNC__PAINT * 0x101) async__paint(task + 1, ASYNC__TASK_STACK);
+    if (first != ASYNC__PAINT * 0x101)
+        async__paint(task + 1, ASYNC__TASK_STACK);
 }
 
 static ASYNC__COLD void async__task_unkept(async_task *task)
@@ -829,20 +845,23 @@ void async__task_begin(async_task *task, async *co, async_loop *loop)
     async__task_enter(task, co, loop, 2);
 }
 
-void async__never_awaited(async_loop *loop, int why)
+void async__never_awaited(async_loop *loop, async_function *start, int why)
 {
+    async_exception_context context;
     async__error_of_last_call = why;
-    if (loop != NULL) {
-        async__report(loop, "a coroutine was never awaited", why, NULL, NULL);
-        return;
-    }
-#if ASYNC_HOSTED
-    async__print_error("caesura: a coroutine was never awaited", why);
-#endif
+    memset(&context, 0, sizeof context);
+    context.message = "a coroutine was never awaited";
+    context.error = why;
+    if (start != NULL) context.name = async__name_of(start);
+    if (loop != NULL)
+        async_loop_call_exception_handler(loop, &context);
+    else
+        async_loop_default_exception_handler(NULL, &context, NULL);
 }
 
-async_task *async__task_make_slow(async_loop *loop, size_t size,
-                                  size_t alignment, async_frame **first)
+async_task *async__task_make_slow(async_loop *loop, async_function *start,
+                                  size_t size, size_t alignment,
+                                  async_frame **first)
 {
     async_task *task = NULL;
     async *co = NULL;
@@ -861,7 +880,7 @@ async_task *async__task_make_slow(async_loop *loop, size_t size,
         }
     }
     if (co == NULL) {
-        async__never_awaited(loop, why);
+        async__never_awaited(loop, start, why);
         return NULL;
     }
     task->co = co;
@@ -871,7 +890,6 @@ async_task *async__task_make_slow(async_loop *loop, size_t size,
     if (alignment <= ASYNC__ALIGNMENT && block <= ASYNC__POOL_LIMIT)
         task->heap = ASYNC__KEEP + ASYNC__POOL_CLASS(block);
 #endif
-    co->owner = task;
     co->end = (char *)task + ASYNC__TASK_BLOCK;
     co->wait.future = NULL;
     task->future.loop = loop;
@@ -893,23 +911,26 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object)
 {
     int error;
-    if (task->co != NULL && task->future.state == ASYNC__PENDING)
+    if (task->co != NULL &&
+        (task->future.state == ASYNC__PENDING || task->future.shares > 1))
         return ASYNC_EBUSY;
     if (loop->closed) return ASYNC_ELOOPCLOSED;
-    error = async__lay(co, stack, size, object);
-    if (error) {
+    if (task->co != NULL) {
+        task->future.loop = loop; /* that of its last run may be gone */
+        async__unshare(&task->future);
         task->co = NULL;
-        return error;
     }
+    error = async__lay(co, stack, size, object);
+    if (error) return error;
     co->node.run = async__step;
     co->flags = ASYNC__IS_TASK;
-    co->owner = task;
+    memcpy(co->end, &task, sizeof task); /* see async__owner() */
     co->wait.future = NULL;
     task->co = co;
     task->heap = ASYNC__STATIC;
     task->first = 0;
     task->future.loop = loop;
-    async__task_enter(task, co, loop, 1);
+    async__task_enter(task, co, loop, 2); /* one is the storage's */
     async__kick(loop);
     return 0;
 }
@@ -1183,14 +1204,17 @@ int async_gather_add(async_gathering *gathering, async_object object)
         else
             loop = async__running;
         if (loop == NULL) {
-            async__never_awaited(NULL, ASYNC_ENOLOOP);
+            async__never_awaited(NULL, object.start, ASYNC_ENOLOOP);
             return gathering->error = ASYNC_ENOLOOP;
         }
         async_operation_init(&gathering->outer, loop, async__gather_cancel);
     }
     loop = gathering->outer.future.loop;
+    if (object.future != NULL && ((async_future *)object.future)->loop != loop)
+        return gathering->error = ASYNC_EOTHERLOOP;
     if (!async__gather_room(gathering, loop)) {
-        if (object.future == NULL) async__never_awaited(loop, ASYNC_ENOMEM);
+        if (object.future == NULL)
+            async__never_awaited(loop, object.start, ASYNC_ENOMEM);
         return gathering->error = ASYNC_ENOMEM;
     }
     child = &gathering->children[gathering->count];
@@ -1335,7 +1359,7 @@ static void async__limit_enter(async__limit *limit, async *co,
     async__arm(loop, &limit->timer, async__after(loop, timeout));
 }
 
-/* What becomes of an error that leaves the block. */
+/* Whether an error that leaves the block is a timeout. */
 static int async__limit_leave(async__limit *limit, int error)
 {
     if (limit->state == ASYNC__ARMED) {
@@ -1346,9 +1370,9 @@ static int async__limit_leave(async__limit *limit, int error)
         /* Others may have asked for cancellation too: theirs goes on. */
         if (async_task_uncancel(limit->task) <= limit->requests &&
             error == ASYNC_ECANCELED)
-            return ASYNC_ETIMEDOUT;
+            return 1;
     }
-    return error;
+    return 0;
 }
 
 static void async__until_done_wake(async_node *node)
@@ -1418,7 +1442,7 @@ ASYNC(async_wait_for)
             }
         } ASYNC_EXCEPT_ALL(self->error) {
         } ASYNC_END_TRY
-        self->error = async__limit_leave(&self->limit, self->error);
+        self->late = async__limit_leave(&self->limit, self->error);
     } else {
         /* As asyncio does it: a task that is cancelled before it starts. */
         if (async__ensure_future(co, &self->object, &self->made)) ASYNC__FAIL;
@@ -1432,16 +1456,15 @@ ASYNC(async_wait_for)
             }
             ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
         } ASYNC_EXCEPT_ALL(self->error) {
-            if (self->late && self->error == ASYNC_ECANCELED &&
-                async_future_cancelled((async_future *)self->object.future))
-                self->error = ASYNC_ETIMEDOUT;
+            self->late =
+                self->late && self->error == ASYNC_ECANCELED &&
+                async_future_cancelled((async_future *)self->object.future);
         } ASYNC_END_TRY
         async_task_release(self->made);
     }
-    if (self->error) {
-        co->error = self->error;
-        ASYNC__FAIL;
-    }
+    if (self->error && self->late) ASYNC_RAISE(ASYNC_ETIMEDOUT);
+    co->error = self->error; /* on its way again, and noted already */
+    if (co->error) ASYNC__UNWIND;
     ASYNC_END;
 }
 
@@ -1510,6 +1533,7 @@ static int async__run_object(async_loop *loop, async_object object,
     if (loop->closed) return ASYNC_ELOOPCLOSED;
     if (loop->running) return ASYNC_ELOOPRUNNING;
     if (async__running != NULL) return ASYNC_EOTHERRUNNING;
+    if (future != NULL && future->loop != loop) return ASYNC_EOTHERLOOP;
     if (future == NULL) {
         *made = async_loop_create_task(loop, object);
         if (*made == NULL) return async_last_error();

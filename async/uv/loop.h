@@ -84,7 +84,8 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
 
 /* How many handles a loop's uv_loop_t has beside Caesura's own: streams that
- * have not been closed, and the program's.  For tests, and for finding leaks. */
+ * have not been closed, and the program's.  For tests, and for finding
+ * leaks. */
 size_t async_uv_loop_count_handles(async_loop *loop);
 
 /* The uv_loop_t of a loop of this kind. */
@@ -270,7 +271,7 @@ static void async__uv_on_check(uv_check_t *check)
     async__uv_arrange(loop);
 }
 
-/* --- opening and closing ---------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------- */
 
 void async__uv_opened(async_loop *loop, async_node *resource)
 {
@@ -412,7 +413,7 @@ size_t async_uv_loop_count_handles(async_loop *loop)
     return counting.count;
 }
 
-/* --- running -------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 static void async__uv_on_interrupt(uv_signal_t *handle, int number)
 {

@@ -286,7 +286,7 @@ ASYNC(async_stream_close)
     ASYNC_END;
 }
 
-/* --- reading -------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 static struct async_stream_read *async__read_of(async_operation *arrival)
 {
@@ -298,7 +298,7 @@ static struct async_stream_read *async__read_of(async_operation *arrival)
 static int async__read_cancel(async_operation *operation)
 {
     async__read_of(operation)->stream->waiter = NULL;
-    return async__cancelled(operation);
+    return async_operation_cancelled(operation);
 }
 
 static void async__read_done(async_stream *stream, size_t got, int error)

@@ -201,7 +201,7 @@ static int async__accept_cancel(async_operation *operation)
         (struct async_tcp_accept *)(void *)((char *)operation -
             offsetof(struct async_tcp_accept, arrival));
     accept->server->listener.waiter = NULL;
-    return async__cancelled(operation);
+    return async_operation_cancelled(operation);
 }
 
 ASYNC(async_tcp_accept)

@@ -1,4 +1,4 @@
-/* gcc: ‘struct work’ has no member named ‘m’ */
+/* gcc: 'struct work' has no member named 'm' */
 /* clang: field designator 'm' does not refer to any field in type 'struct work' */
 
 /* An argument by a name that the coroutine does not have. */

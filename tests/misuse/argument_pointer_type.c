@@ -1,4 +1,4 @@
-/* gcc: initialization of ‘const char *’ from incompatible pointer type ‘int *’ */
+/* gcc: initialization of 'const char *' from incompatible pointer type 'int *' */
 /* clang: initializing 'const char *' with an expression of type 'int *' */
 
 /* A pointer to something else than the coroutine takes. */

@@ -1,4 +1,4 @@
-/* gcc: initialization of ‘int’ from ‘char *’ */
+/* gcc: initialization of 'int' from 'char *' */
 /* clang: initializing 'int' with an expression of type 'char[4]' */
 
 /* A string where the coroutine takes an int. */

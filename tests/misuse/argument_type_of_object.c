@@ -1,4 +1,4 @@
-/* gcc: initialization of ‘int’ from ‘char *’ */
+/* gcc: initialization of 'int' from 'char *' */
 /* clang: initializing 'int' with an expression of type 'char[4]' */
 /* flags: -Werror */
 

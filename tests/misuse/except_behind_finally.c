@@ -1,4 +1,4 @@
-/* gcc: ‘else’ without a previous ‘if’ */
+/* gcc: 'else' without a previous 'if' */
 /* clang: expected expression */
 
 /* The arms of a TRY stand in the wrong order. */

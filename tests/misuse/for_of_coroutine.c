@@ -1,4 +1,4 @@
-/* gcc: has no member named ‘value’ */
+/* gcc: has no member named 'value' */
 /* clang: no member named 'value' */
 
 /* A loop over what is no generator. */

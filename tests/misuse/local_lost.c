@@ -1,4 +1,4 @@
-/* gcc: ‘n’ may be used uninitialized */
+/* gcc: 'n' may be used uninitialized */
 /* clang: variable 'n' may be uninitialized when used here */
 
 /* A local is set before an await and read after it: put it in the struct. */

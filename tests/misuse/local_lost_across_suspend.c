@@ -1,4 +1,4 @@
-/* gcc: ‘n’ may be used uninitialized */
+/* gcc: 'n' may be used uninitialized */
 /* clang: variable 'n' is uninitialized when used here */
 
 /* ASYNC_SUSPEND is an await too. */

@@ -1,4 +1,4 @@
-/* gcc: ‘n’ may be used uninitialized */
+/* gcc: 'n' may be used uninitialized */
 /* clang: variable 'n' is uninitialized when used here */
 
 /* A generator keeps its locals no more than a coroutine does. */

@@ -1,4 +1,4 @@
-/* gcc: ‘n’ may be used uninitialized */
+/* gcc: 'n' may be used uninitialized */
 /* clang: variable 'n' may be uninitialized when used here */
 
 /* The await is on one of two ways to where the local is read. */

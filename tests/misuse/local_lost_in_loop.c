@@ -1,4 +1,4 @@
-/* gcc: ‘i’ may be used uninitialized */
+/* gcc: 'i' may be used uninitialized */
 /* clang: variable 'i' may be uninitialized when used here */
 
 /* A local counts the turns of a loop that awaits. */

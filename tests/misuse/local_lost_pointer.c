@@ -1,4 +1,4 @@
-/* gcc: ‘p’ may be used uninitialized */
+/* gcc: 'p' may be used uninitialized */
 /* clang: variable 'p' may be uninitialized when used here */
 
 /* A pointer is lost like a number.  (What clang does not see: a pointer to

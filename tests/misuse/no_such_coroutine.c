@@ -1,4 +1,4 @@
-/* gcc: ‘struct wrok’ */
+/* gcc: 'struct wrok' */
 /* clang: 'struct wrok' */
 
 /* A name with a slip of the pen. */

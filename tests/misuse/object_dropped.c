@@ -1,4 +1,4 @@
-/* gcc: ignoring return value of ‘async__object’ */
+/* gcc: ignoring return value of 'async__object' */
 /* clang: ignoring return value */
 /* include: -I */
 /* flags: -Werror=unused-result */

@@ -1,4 +1,4 @@
-/* gcc: assignment to ‘const char *’ from ‘int’ */
+/* gcc: assignment to 'const char *' from 'int' */
 /* clang: assigning to 'const char *' from 'int' */
 
 /* The result does not fit the place. */

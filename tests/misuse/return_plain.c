@@ -1,4 +1,4 @@
-/* gcc: ‘return’ with no value, in function returning non-void */
+/* gcc: 'return' with no value, in function returning non-void */
 /* clang: non-void function 'wrong' should return a value */
 
 /* C's return in the place of ASYNC_RETURN. */

@@ -1,4 +1,4 @@
-/* gcc: incompatible types when returning type ‘int’ but ‘async_status’ was expected */
+/* gcc: incompatible types when returning type 'int' but 'async_status' was expected */
 /* clang: returning 'int' from a function with incompatible result type 'async_status' */
 
 /* C's return in the place of ASYNC_RETURN. */

@@ -1,4 +1,4 @@
-/* gcc: assignment to ‘int’ from ‘char *’ */
+/* gcc: assignment to 'int' from 'char *' */
 /* clang: assigning to 'int' from 'char[4]' */
 
 /* A result of another type than was declared. */

@@ -1,4 +1,4 @@
-/* gcc: assignment to ‘struct answer *’ from incompatible pointer type ‘struct work *’ */
+/* gcc: assignment to 'struct answer *' from incompatible pointer type 'struct work *' */
 /* clang: assigning to 'struct answer *' from 'struct work *' */
 
 /* A task in a handle that was declared for another coroutine. */

@@ -1,4 +1,4 @@
-/* gcc: has no member named ‘result’ */
+/* gcc: has no member named 'result' */
 /* clang: no member named 'result' */
 
 /* The result of a task that has none. */

@@ -1,4 +1,4 @@
-/* gcc: duplicate label ‘two_awaits_on_line_14’ */
+/* gcc: duplicate label 'two_awaits_on_line_14' */
 /* clang: redefinition of label 'two_awaits_on_line_14' */
 
 /* Two awaits on one line: the line is what tells them apart. */

@@ -1,4 +1,4 @@
-/* gcc: has no member named ‘sent’ */
+/* gcc: has no member named 'sent' */
 /* clang: no member named 'sent' */
 
 /* A generator that is sent nothing takes what it was sent: ASYNC_YIELDS_SENT. */

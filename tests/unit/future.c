@@ -983,7 +983,7 @@ static struct outside {
 static int ends_at_once(async_operation *operation)
 {
     say("ends");
-    return async__cancelled(operation);
+    return async_operation_cancelled(operation);
 }
 static int ends_with_a_result(async_operation *operation)
 {
@@ -1113,7 +1113,7 @@ static void an_operation_that_will_end_keeps_its_task_suspended(void **s)
     iterate();
     iterate();
     assert_said(""); /* the frame is there for what goes on outside */
-    async__cancelled(outside.operation);
+    async_operation_cancelled(outside.operation);
     iterate();
     assert_said("ASYNC_ECANCELED after");
     end(task);

@@ -673,14 +673,22 @@ static ASYNC(gathers_done)
     async_gather_clear(&self->all);
     ASYNC_END;
 }
-struct cancels_finishing { ASYNC_FRAME; async_task *task; async_future a; };
+struct cancels_finishing {
+    ASYNC_FRAME;
+    int error;
+    async_task *task;
+    async_future a;
+};
 static ASYNC(cancels_finishing)
 {
     ASYNC_BEGIN(cancels_finishing);
     async_future_init(&self->a, &loop.base);
     self->task = async_create_task(CO(gathers_done, &self->a));
     ASYNC_SUSPEND;
-    async_future_set_result(&self->a);
+    if (self->error)
+        async_future_set_exception(&self->a, self->error);
+    else
+        async_future_set_result(&self->a);
     async_task_cancel(self->task); /* no child is left to be cancelled */
     AWAIT(ending, "task", self->task);
     async_task_release(self->task);
@@ -691,8 +699,10 @@ static void cancelled_when_all_children_are_done_it_is_raised_all_the_same(
     void **s)
 {
     (void)s;
-    assert_int_equal(RUN(cancels_finishing), 0);
+    assert_int_equal(RUN(cancels_finishing, 0), 0);
     assert_said("task:ASYNC_ECANCELED@0");
+    assert_int_equal(RUN(cancels_finishing, EKEY), 0);
+    assert_said("task:ASYNC_ECANCELED@0"); /* nor is the error reported */
 }
 
 /* --- gatherings in gatherings -------------------------------------------- */
@@ -1119,6 +1129,29 @@ static void each_failing_allocation_is_raised_as_enomem_and_leaks_nothing(
     assert_true(refuse_at > 2);
 }
 
+struct mixed_loops { ASYNC_FRAME; async_gathering all; async_future *future; };
+static ASYNC(mixed_loops)
+{
+    ASYNC_BEGIN(mixed_loops);
+    async_gather_add(&self->all, CO(half, 1));
+    assert_int_equal(async_gather_add(&self->all,
+                                      async_future_object(self->future)),
+                     ASYNC_EOTHERLOOP);
+    AWAIT(async_gather, &self->all);
+    ASYNC_END;
+}
+
+static void a_future_of_another_loop_cannot_be_gathered(void **s)
+{
+    async_virtual_loop other;
+    async_future future;
+    (void)s;
+    async_virtual_loop_init(&other, NULL);
+    async_future_init(&future, &other.base);
+    assert_int_equal(RUN(mixed_loops, .future = &future), ASYNC_EOTHERLOOP);
+    async_loop_close(&other.base);
+}
+
 UNIT_MAIN(
     TEST(results_stand_in_the_order_of_the_arguments),
     TEST(up_to_16_can_be_gathered_in_one_line),
@@ -1158,5 +1191,6 @@ UNIT_MAIN(
     TEST(one_who_awaits_what_is_cleared_gets_edestroyed),
     TEST(an_error_in_a_gathering_that_was_never_started_is_reported),
     TEST(without_a_running_loop_a_coroutine_cannot_be_added),
-    TEST(each_failing_allocation_is_raised_as_enomem_and_leaks_nothing)
+    TEST(each_failing_allocation_is_raised_as_enomem_and_leaks_nothing),
+    TEST(a_future_of_another_loop_cannot_be_gathered)
 )

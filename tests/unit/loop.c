@@ -1802,6 +1802,21 @@ static void a_shuffle_leaves_time_alone(void **s)
     }
 }
 
+static void run_until_complete_refuses_a_future_of_another_loop(void **s)
+{
+    async_virtual_loop one, other;
+    async_future future;
+    (void)s;
+    async_virtual_loop_init(&one, NULL);
+    async_virtual_loop_init(&other, NULL);
+    async_future_init(&future, &other.base);
+    assert_int_equal(async_loop_run_until_complete(
+                         &one.base, async_future_object(&future)),
+                     ASYNC_EOTHERLOOP);
+    async_loop_close(&one.base);
+    async_loop_close(&other.base);
+}
+
 UNIT_MAIN(TEST(callbacks_run_in_the_order_in_which_they_were_scheduled),
           TEST(what_a_callback_makes_ready_runs_in_the_next_iteration),
           TEST(a_callback_may_schedule_its_own_handle_again),
@@ -1879,4 +1894,5 @@ UNIT_MAIN(TEST(callbacks_run_in_the_order_in_which_they_were_scheduled),
           TEST(seed_zero_is_the_order_of_scheduling),
           TEST(all_orders_are_about_equally_likely),
           TEST(a_shuffled_queue_can_be_cancelled_from),
-          TEST(a_shuffle_leaves_time_alone))
+          TEST(a_shuffle_leaves_time_alone),
+    TEST(run_until_complete_refuses_a_future_of_another_loop))

@@ -1106,6 +1106,15 @@ static void two_loops_share_one_uv_loop(void **s)
     assert_said("second first");
 }
 
+struct stay_in_loop { ASYNC_FRAME; };
+static ASYNC(stay_in_loop)
+{
+    ASYNC_BEGIN(stay_in_loop);
+    AWAIT(async_sleep, ASYNC_MS(30));
+    say("%s", async_get_running_loop() == async_loop_of(co) ? "own" : "lost");
+    ASYNC_END;
+}
+
 /* One is run by Caesura, the other hangs on to the same libuv loop. */
 static void a_loop_runs_on_while_another_on_the_same_uv_loop_is_run(void **s)
 {
@@ -1115,14 +1124,13 @@ static void a_loop_runs_on_while_another_on_the_same_uv_loop_is_run(void **s)
     count_rounds();
     assert_int_equal(async_uv_loop_init(&second, &host, NULL), 0);
     begin_task(&borrowed.base, CO(say_after, ASYNC_MS(1), "other"));
-    async_loop_run_until_complete(&second.base,
-                                  CO(say_after, ASYNC_MS(30), "complete"));
+    async_loop_run_until_complete(&second.base, CO(stay_in_loop));
     assert_true(rounds < 30);
     assert_null(async_get_running_loop());
     async_loop_close(&second.base);
     uv_close((uv_handle_t *)&rounds_handle, NULL);
     give_back();
-    assert_said("other complete");
+    assert_said("other own");
 }
 
 static void a_borrowed_loop_gives_its_memory_back_once_libuv_has_run(void **s)
