@@ -67,7 +67,8 @@ struct async_uv_loop {
  * uv         NULL: a uv_loop_t of its own.  Otherwise one that the program
  *            runs by itself, with uv_run(); tasks and callbacks then run in
  *            its check phase, one or more iterations a turn, and a task that
- *            is ready or sleeps keeps uv_run() from returning.
+ *            is ready or sleeps keeps uv_run() from returning (one that
+ *            waits for another thread does not).
  *            async_loop_run_forever() and so on work too, but not from a
  *            callback of libuv: they run it.
  * allocator  NULL: the default one
@@ -100,7 +101,8 @@ static inline uv_loop_t *async_uv_loop_of(async_loop *loop)
  *
  * SIGINT, if the program has not set its disposition, cancels the main
  * coroutine, which may clean up; if that then ends cancelled, the result is
- * ASYNC_EINTR.  A second one stops the loop where it stands.
+ * ASYNC_EINTR.  A second one stops the loop where it stands: all that is left
+ * is cancelled and waited for, until a third.
  *
  * Returns  0, or the error; from main() an exit status other than 0
  * Counterpart: asyncio.run(). */

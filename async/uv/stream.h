@@ -47,8 +47,9 @@ typedef struct async_stream {
 /* AWAIT_INTO(n, async_stream_read, stream, buffer, size): waits for data and
  * puts up to `size` bytes (at least 1 must be asked for) into the buffer.
  * Result   the number of bytes; 0 at the end of the stream, again and again
- * Errors   what the peer or the system did (-ECONNRESET ...); ASYNC_EBUSY when
- *          another task reads; ASYNC_ECLOSED; ASYNC_EINVAL for no size
+ * Errors   what the peer or the system did (-ECONNRESET ...), again and again;
+ *          ASYNC_EBUSY when another task reads (one that was cancelled does
+ *          until it has run); ASYNC_ECLOSED; ASYNC_EINVAL for no size
  * Cancel   at once; no data is lost: the next read gets it
  * Counterpart: StreamReader.read(n), uv_read_start(). */
 struct async_stream_read {
@@ -66,8 +67,9 @@ ASYNC(async_stream_read);
  * waited for, so a slow reader holds the writer back.  Writes of several tasks
  * go out in the order in which they began, each whole.
  * Errors   -EPIPE, -ECONNRESET ...; ASYNC_ECLOSED
- * Cancel   if it had to wait, the stream is closed, for the peer would see
- *          half a message; raised when libuv has let go of the data
+ * Cancel   if it has to wait, the stream is closed, for the peer would see
+ *          half a message; raised when libuv has let go of the data.  One that
+ *          is out when the cancellation comes leaves the stream open.
  * Counterpart: StreamWriter.write() and drain(), uv_try_write(), uv_write(). */
 struct async_stream_write {
     ASYNC_FRAME;
@@ -124,24 +126,29 @@ void async__stream_opened(async_stream *stream, async_loop *loop);
 /* Begins to close, from anywhere. */
 void async__stream_begin_close(async_stream *stream);
 
-/* Why a task cannot use the stream, or 0.  Asked before there is anything of
- * libuv's in the frame, which an await that fails would leave behind. */
+/* Why a coroutine cannot wait for the stream, or 0.  Asked before anything in
+ * its frame is known elsewhere, which an await that fails would leave so. */
+static inline int async__stream_check_task(const async_stream *stream,
+                                           const async *co)
+{
+    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    if (async_loop_of(co) != stream->loop) return ASYNC_EOTHERLOOP;
+    return 0;
+}
 static inline int async__stream_check(const async_stream *stream,
                                       const async *co)
 {
     if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
-    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
-    if (async_loop_of(co) != stream->loop) return ASYNC_EOTHERLOOP;
-    return 0;
+    return async__stream_check_task(stream, co);
 }
 
 /* The one task that may wait for what comes in.  It counts as waiting until it
  * has resumed: nobody may come between it and what it was woken for. */
 static inline void async__stream_wait(async_stream *stream,
-                                      async_operation *operation,
-                                      async_operation_cancel *cancel)
+                                      async_operation *operation)
 {
-    async_operation_init(operation, stream->loop, cancel);
+    /* It can be given up at any time: libuv keeps nothing of it. */
+    async_operation_init(operation, stream->loop, async_operation_cancelled);
     stream->waiter = operation;
 }
 static inline async_operation *async__stream_waiting(const async_stream *stream)
@@ -279,8 +286,8 @@ ASYNC(async_stream_close)
     int error;
     ASYNC_BEGIN(async_stream_close);
     if (self->stream->state == ASYNC__UNOPENED) ASYNC_RETURN();
-    error = async__stream_check(self->stream, co);
-    if (error && error != ASYNC_ECLOSED) ASYNC_RAISE(error);
+    error = async__stream_check_task(self->stream, co);
+    if (error) ASYNC_RAISE(error);
     async__close_begin(self);
     ASYNC__AWAIT_REQUEST(&self->closed);
     ASYNC_END;
@@ -292,13 +299,6 @@ static struct async_stream_read *async__read_of(async_operation *arrival)
 {
     return (struct async_stream_read *)(void *)((char *)arrival -
         offsetof(struct async_stream_read, arrival));
-}
-
-/* A read can be given up at any time: libuv keeps nothing of it. */
-static int async__read_cancel(async_operation *operation)
-{
-    async__read_of(operation)->stream->waiter = NULL;
-    return async_operation_cancelled(operation);
 }
 
 static void async__read_done(async_stream *stream, size_t got, int error)
@@ -393,7 +393,7 @@ static int async__read_begin(struct async_stream_read *self, async *co,
             if (*error) return 0;
             stream->reading = 1;
         }
-        async__stream_wait(stream, &self->arrival, async__read_cancel);
+        async__stream_wait(stream, &self->arrival);
         return 1;
     }
     return 0;

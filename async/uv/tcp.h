@@ -24,7 +24,8 @@ int async_tcp_address(struct sockaddr_storage *address, const char *ip,
 /* AWAIT(async_tcp_connect, stream, address): opens a zeroed stream.
  * address  a const struct sockaddr *, used only until this first suspends
  * Errors   -ECONNREFUSED, -ETIMEDOUT (the system's), -EMFILE ...;
- *          ASYNC_EBUSY when the stream is open.  After an error it is closed.
+ *          ASYNC_EBUSY when the stream is open; ASYNC_EINVAL on a loop that is
+ *          not libuv's.  After an error it is closed.
  * Cancel   closes it; raised when libuv has let go of it
  * Counterpart: asyncio.open_connection(), uv_tcp_connect(). */
 struct async_tcp_connect {
@@ -62,7 +63,8 @@ ASYNC(async_tcp_listen);
  * the zeroed stream on it.
  * Errors   ASYNC_ECLOSED when the server is closed; ASYNC_EBUSY when another
  *          task accepts, or the stream is open; -EMFILE ..., and then the
- *          server goes on: try again later
+ *          server goes on: try again later.  (Of libuv 1.44 one does not hear
+ *          of a lack of descriptors: it drops the connection.)
  * Cancel   at once; a connection that had come is there for the next accept
  * Counterpart: the callback of asyncio.start_server(), uv_accept(). */
 struct async_tcp_accept {
@@ -195,15 +197,6 @@ ASYNC(async_tcp_listen)
     ASYNC_END;
 }
 
-static int async__accept_cancel(async_operation *operation)
-{
-    struct async_tcp_accept *accept =
-        (struct async_tcp_accept *)(void *)((char *)operation -
-            offsetof(struct async_tcp_accept, arrival));
-    accept->server->listener.waiter = NULL;
-    return async_operation_cancelled(operation);
-}
-
 ASYNC(async_tcp_accept)
 {
     ASYNC_BEGIN(async_tcp_accept);
@@ -218,8 +211,7 @@ ASYNC(async_tcp_accept)
             self->server->error = 0;
             ASYNC_RAISE(self->error);
         }
-        async__stream_wait(&self->server->listener, &self->arrival,
-                           async__accept_cancel);
+        async__stream_wait(&self->server->listener, &self->arrival);
         ASYNC__WAIT_FOR(&self->arrival.future);
         if (self->server->listener.waiter == &self->arrival)
             self->server->listener.waiter = NULL;

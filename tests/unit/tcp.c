@@ -1080,6 +1080,8 @@ static ASYNC(use_again)
         raw_send(self->fd, "ab");
         AWAIT(say_read, &self->stream, 1);
         close(self->fd);
+        AWAIT(say_read, &self->stream, self->times == 0 ? 8 : 1);
+        if (self->times == 0) AWAIT(say_read, &self->stream);
         AWAIT(async_stream_close, &self->stream);
     }
     ASYNC_END;
@@ -1089,7 +1091,7 @@ static void a_stream_can_be_opened_again_and_has_nothing_of_before(void **s)
 {
     (void)s;
     run(CO(use_again));
-    assert_said("read:a read:a read:a");
+    assert_said("read:a read:b read: read:a read:b read:a read:b");
 }
 
 struct go_on {
@@ -1124,8 +1126,8 @@ static void connections_go_on_when_their_server_is_closed(void **s)
 struct accept_many {
     ASYNC_FRAME;
     async_tcp_server server;
-    async_stream streams[5];
-    int fds[5], i;
+    async_stream streams[5], last;
+    int fds[5], i, error;
     place there;
 };
 static ASYNC(accept_many)
@@ -1142,6 +1144,10 @@ static ASYNC(accept_many)
         AWAIT(say_accept, &self->server, &self->streams[self->i]);
         AWAIT(say_read, &self->streams[self->i]);
     }
+    /* the next one waits again */
+    AWAIT_CATCH(self->error, async_wait_for,
+                CO(async_tcp_accept, &self->server, &self->last), ASYNC_MS(1));
+    say("%s", name_of(self->error));
     AWAIT(async_tcp_server_close, &self->server);
     for (self->i = 0; self->i < 5; self->i++) {
         close(self->fds[self->i]);
@@ -1155,7 +1161,7 @@ static void connections_that_came_before_are_accepted_in_their_order(void **s)
     (void)s;
     run(CO(accept_many));
     assert_said("accept:ok read:0 accept:ok read:1 accept:ok read:2 "
-                "accept:ok read:3 accept:ok read:4");
+                "accept:ok read:3 accept:ok read:4 ASYNC_ETIMEDOUT");
 }
 
 /* --- who else waits ------------------------------------------------------------ */
@@ -1511,6 +1517,35 @@ a_cancelled_read_keeps_nothing_for_a_stream_that_is_closed(void **s)
     (void)s;
     run(CO(cancel_and_close));
     assert_said("read:ASYNC_ECANCELED");
+}
+
+struct keep_and_close {
+    ASYNC_FRAME;
+    async_stream stream;
+    int fd;
+    async_task *reader;
+};
+static ASYNC(keep_and_close)
+{
+    ASYNC_BEGIN(keep_and_close);
+    AWAIT(meet, &self->stream, &self->fd);
+    self->reader = async_create_task(CO(say_read, &self->stream));
+    AWAIT(until_waiting, self->reader);
+    raw_send(self->fd, "kept");
+    AWAIT(until_woken, self->reader);
+    async_task_cancel(self->reader);
+    AWAIT_JOIN(self->reader);
+    AWAIT(say_read, &self->stream, 1);
+    close(self->fd);
+    AWAIT(async_stream_close, &self->stream);
+    ASYNC_END;
+}
+
+static void what_a_cancelled_read_has_kept_goes_with_the_stream(void **s)
+{
+    (void)s;
+    run(CO(keep_and_close));
+    assert_said("read:ASYNC_ECANCELED read:k");
 }
 
 /* An allocator that can refuse. */
@@ -2178,13 +2213,16 @@ static void a_stream_belongs_to_the_loop_on_which_it_was_opened(void **s)
     async_loop_run_until_complete(&one.base, CO(open_standing));
     async_loop_run_until_complete(&other.base, CO(use_standing));
     assert_true(async_stream_is_open(&standing_stream));
+    async__stream_begin_close(&standing_stream);
+    async_loop_run_until_complete(&other.base,
+                                  CO(say_close, &standing_stream));
     async_loop_run_until_complete(&one.base, CO(close_standing));
     assert_int_equal(async_uv_loop_count_handles(&one.base), 0);
     async_loop_close(&one.base);
     async_loop_close(&other.base);
     assert_said("read:ASYNC_EOTHERLOOP write:ASYNC_EOTHERLOOP "
                 "shutdown:ASYNC_EOTHERLOOP accept:ASYNC_EOTHERLOOP "
-                "close:ASYNC_EOTHERLOOP");
+                "close:ASYNC_EOTHERLOOP close:ASYNC_EOTHERLOOP");
 }
 
 /* Drives each by hand, where there is no loop that could wake it. */
@@ -2397,6 +2435,7 @@ UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(a_read_cancelled_after_its_data_came_leaves_it),
           TEST(a_read_cancelled_after_the_end_came_leaves_it),
           TEST(a_cancelled_read_keeps_nothing_for_a_stream_that_is_closed),
+          TEST(what_a_cancelled_read_has_kept_goes_with_the_stream),
           TEST(a_read_that_cannot_keep_its_data_fails_the_next),
           TEST(cancelling_a_write_that_waits_closes_the_stream),
           TEST(cancelling_a_write_that_is_out_leaves_the_stream_open),

@@ -1263,6 +1263,32 @@ static void a_second_sigint_stops_the_loop(void **s)
     assert_said("caught caught over");
 }
 
+/* Will not end at all. */
+struct immovable { ASYNC_FRAME; int tries; };
+static ASYNC(immovable)
+{
+    ASYNC_BEGIN(immovable);
+    for (;;) {
+        ASYNC_TRY {
+            if (self->tries++ < 3)
+                async_loop_call_soon(async_loop_of(co), NULL, interrupt, NULL);
+            AWAIT(async_sleep, ASYNC_SECONDS(1000));
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
+            say("caught");
+        } ASYNC_END_TRY
+    }
+    ASYNC_END;
+}
+
+/* Once for the first, once after the second, and when the loop is closed. */
+static void a_third_sigint_ends_the_waiting_for_what_will_not_end(void **s)
+{
+    (void)s;
+    signal(SIGINT, SIG_DFL);
+    assert_int_equal(async_run(CO(immovable)), ASYNC_EINTR);
+    assert_said("caught caught caught");
+}
+
 static volatile sig_atomic_t own_signals;
 static void on_own_signal(int number)
 {
@@ -1380,6 +1406,7 @@ UNIT_MAIN(TEST(async_run_returns_zero_when_the_main_coroutine_has_ended),
           TEST(a_main_coroutine_that_ends_well_after_sigint_has_its_result),
           TEST(sigint_reaches_a_coroutine_that_never_waits),
           TEST(a_second_sigint_stops_the_loop),
+          TEST(a_third_sigint_ends_the_waiting_for_what_will_not_end),
           TEST(a_handler_of_the_programs_for_sigint_stays),
           TEST(a_program_that_ignores_sigint_goes_on_to),
           TEST(sigpipe_is_ignored),
