@@ -130,9 +130,10 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
                        async_callback *callback, void *argument);
 
 /* call_soon from any thread; wakes the loop.  The loop must stay open until
- * the call has returned and the callback has run.  A handle scheduled so must stay until it has run,
- * even if it is cancelled; for NULL, the loop's allocator is called from that
- * thread.  From the loop's own thread it is call_soon.
+ * the call has returned and the callback has run.  A handle scheduled so must
+ * stay until it has run, even if it is cancelled; for NULL, the loop's
+ * allocator is called from that thread.  From the loop's own thread it is
+ * call_soon.
  * Counterpart: loop.call_soon_threadsafe(). */
 int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
                                     async_callback *callback, void *argument);

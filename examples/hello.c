@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-struct hello { ASYNC_FRAME; };  /* what survives an await: nothing here */
+/* What survives an await stands in the struct: nothing here. */
+struct hello { ASYNC_FRAME; };
 static ASYNC(hello)
 {
     ASYNC_BEGIN(hello);

@@ -12,7 +12,11 @@ static ASYNC(my_coroutine)
     ASYNC_END;
 }
 
-struct sem_coroutine { ASYNC_FRAME; async_semaphore *sem; int task_id, sleep_time; };
+struct sem_coroutine {
+    ASYNC_FRAME;
+    async_semaphore *sem;
+    int task_id, sleep_time;
+};
 static ASYNC(sem_coroutine)
 {
     ASYNC_BEGIN(sem_coroutine);
@@ -22,7 +26,12 @@ static ASYNC(sem_coroutine)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_semaphore sem; async_gathering all; int i; };
+struct program {
+    ASYNC_FRAME;
+    async_semaphore sem;
+    async_gathering all;
+    int i;
+};
 static ASYNC(program)
 {
     static const int task_data[] = { 1, 2, 3, 2, 3 };

@@ -1,6 +1,9 @@
 #include "conformance.h"
 
-struct genNumber { ASYNC_GENERATES(int, char, int); int i, x; };
+struct genNumber {
+    ASYNC_GENERATES(int, char, int);
+    int i, x;
+};
 static ASYNC(genNumber)
 {
     ASYNC_BEGIN(genNumber);

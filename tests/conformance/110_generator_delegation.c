@@ -29,7 +29,11 @@ static ASYNC(tuple)
     ASYNC_END;
 }
 
-struct outer { ASYNC_GENERATES(text, text, text); struct inner inner; struct tuple tuple; };
+struct outer {
+    ASYNC_GENERATES(text, text, text);
+    struct inner inner;
+    struct tuple tuple;
+};
 static ASYNC(outer)
 {
     ASYNC_BEGIN(outer);

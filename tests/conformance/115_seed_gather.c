@@ -1,6 +1,8 @@
 #include "conformance.h"
 
-typedef struct text { char s[16]; } text;
+typedef struct text {
+    char s[16];
+} text;
 
 struct say_after { ASYNC_RETURNS(text); int delay; const char *what; };
 static ASYNC(say_after)

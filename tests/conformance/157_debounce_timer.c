@@ -1,6 +1,12 @@
 #include "conformance.h"
 
-struct program { ASYNC_FRAME; async_time t0; async_handle h; async_future done; int n, fired; };
+struct program {
+    ASYNC_FRAME;
+    async_time t0;
+    async_handle h;
+    async_future done;
+    int n, fired;
+};
 
 static int fire(void *arg)
 {

@@ -23,7 +23,9 @@ static ASYNC(twice)
     ASYNC_END;
 }
 
-typedef struct pair { int last, x; } pair;
+typedef struct pair {
+    int last, x;
+} pair;
 struct pairs { ASYNC_YIELDS(pair); struct twice it; int has_last, x; pair p; };
 static ASYNC(pairs)
 {

@@ -67,8 +67,8 @@ static ASYNC(ending)
     ASYNC_BEGIN(ending);
     ASYNC_TRY {
         AWAIT_TASK(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     say("%s:%s@%d", self->name,
         self->error ? async_error_name(self->error) : "ok", seconds());
     ASYNC_END;
@@ -156,7 +156,8 @@ static ASYNC(cancels_paused)
     ASYNC_END;
 }
 
-static void cancelling_arrives_where_a_task_only_gave_up_the_processor(void **s)
+static void
+cancelling_arrives_where_a_task_only_gave_up_the_processor(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_paused), 0);
@@ -216,8 +217,8 @@ static ASYNC(chain)
     ASYNC_END;
 }
 
-static void cancelling_goes_to_the_innermost_task_and_returns_when_it_ended(
-    void **s)
+static void
+cancelling_goes_to_the_innermost_task_and_returns_when_it_ended(void **s)
 {
     (void)s;
     assert_int_equal(RUN(chain), 0);
@@ -340,8 +341,8 @@ static ASYNC(cancels_operation)
     ASYNC_END;
 }
 
-static void an_operation_that_takes_up_the_cancellation_decides_the_outcome(
-    void **s)
+static void
+an_operation_that_takes_up_the_cancellation_decides_the_outcome(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_operation, say_stop), 0);
@@ -739,8 +740,8 @@ static ASYNC(late_child)
     ASYNC_END;
 }
 
-static void cancelling_beats_an_error_of_a_child_that_was_not_delivered(
-    void **s)
+static void
+cancelling_beats_an_error_of_a_child_that_was_not_delivered(void **s)
 {
     (void)s;
     assert_int_equal(RUN(late_child), 0);
@@ -878,8 +879,8 @@ static ASYNC(queued)
     ASYNC_END;
 }
 
-static void a_runnable_task_keeps_its_place_in_the_queue_when_cancelled(
-    void **s)
+static void
+a_runnable_task_keeps_its_place_in_the_queue_when_cancelled(void **s)
 {
     (void)s;
     assert_int_equal(RUN(queued), 0);
@@ -903,8 +904,8 @@ static ASYNC(orders)
     ASYNC_END;
 }
 
-static void sleepers_are_woken_in_the_order_in_which_they_were_cancelled(
-    void **s)
+static void
+sleepers_are_woken_in_the_order_in_which_they_were_cancelled(void **s)
 {
     (void)s;
     assert_int_equal(RUN(orders), 0);
@@ -1041,8 +1042,8 @@ static ASYNC(unasked)
     ASYNC_END;
 }
 
-static void a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled(
-    void **s)
+static void
+a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled(void **s)
 {
     (void)s;
     assert_int_equal(RUN(unasked), 0);
@@ -1085,5 +1086,4 @@ UNIT_MAIN(
     TEST(taking_back_all_requests_withdraws_one_not_yet_raised),
     TEST(as_long_as_one_request_is_left_it_is_raised),
     TEST(a_sleep_that_was_cancelled_cannot_be_taken_back),
-    TEST(a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled)
-)
+    TEST(a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled))

@@ -99,7 +99,9 @@ static void arguments_are_positional_or_designated_and_results_typed(void **s)
 
 /* A large struct is returned by value, and an over-aligned one keeps its
  * alignment. */
-typedef struct wide { double v[9]; } wide;
+typedef struct wide {
+    double v[9];
+} wide;
 struct give_wide { ASYNC_RETURNS(wide); int later; };
 static ASYNC(give_wide)
 {
@@ -110,7 +112,11 @@ static ASYNC(give_wide)
     ASYNC_END;
 }
 
-struct aligned { ASYNC_FRAME; int later; __attribute__((aligned(64))) char line[64]; };
+struct aligned {
+    ASYNC_FRAME;
+    int later;
+    __attribute__((aligned(64))) char line[64];
+};
 static ASYNC(aligned)
 {
     ASYNC_BEGIN(aligned);
@@ -139,7 +145,8 @@ static void wide_results_and_aligned_frames_work(void **s)
     stack memory;
     async co;
     (void)s;
-    assert_int_equal(async_init(&co, &memory, sizeof memory, CO(take_wide)), 0);
+    assert_int_equal(async_init(&co, &memory, sizeof memory, CO(take_wide)),
+                     0);
     assert_int_equal(async_send(&co), ASYNC_SUSPENDED);
     assert_int_equal(async_send(&co), ASYNC_SUSPENDED);
     assert_int_equal(async_send(&co), 0);
@@ -197,7 +204,8 @@ static ASYNC(down)
     ASYNC_END;
 }
 
-static void recursion_to_depth_10000_grows_the_stack_and_gives_it_back(void **s)
+static void
+recursion_to_depth_10000_grows_the_stack_and_gives_it_back(void **s)
 {
     counting c;
     async co;
@@ -212,7 +220,8 @@ static void recursion_to_depth_10000_grows_the_stack_and_gives_it_back(void **s)
     assert_int_equal(async_send(&co), ASYNC_SUSPENDED);
     assert_int_equal(async_send(&co), 0);
     assert_int_equal(ASYNC_RESULT(&co, down), 10000);
-    assert_int_equal(c.live, 1); /* each chunk went when its frames had ended */
+    assert_int_equal(c.live,
+                     1); /* each chunk went when its frames had ended */
     assert_true(async_stack_high_water(&co) >= frames);
     assert_int_equal(async_close(&co), 0);
     assert_int_equal(c.live, 0);
@@ -222,8 +231,7 @@ struct again { ASYNC_FRAME; int i, n; };
 static ASYNC(again)
 {
     ASYNC_BEGIN(again);
-    for (self->i = 0; self->i < 100; self->i++)
-        AWAIT_INTO(self->n, down, 40);
+    for (self->i = 0; self->i < 100; self->i++) AWAIT_INTO(self->n, down, 40);
     ASYNC_END;
 }
 
@@ -384,7 +392,8 @@ static void close_runs_finally_and_may_be_repeated(void **s)
     assert_int_equal(c.live, 0);
 }
 
-static void one_that_suspends_in_close_is_reported_and_its_memory_freed(void **s)
+static void
+one_that_suspends_in_close_is_reported_and_its_memory_freed(void **s)
 {
     counting c;
     async co;
@@ -420,19 +429,17 @@ static void the_chain_of_awaits_names_file_and_line(void **s)
     async_close(&co);
 }
 
-UNIT_MAIN(
-    TEST(arguments_are_positional_or_designated_and_results_typed),
-    TEST(wide_results_and_aligned_frames_work),
-    TEST(an_object_can_be_passed_and_awaited),
-    TEST(recursion_to_depth_10000_grows_the_stack_and_gives_it_back),
-    TEST(awaiting_again_at_the_same_depth_allocates_nothing_new),
-    TEST(a_full_static_stack_raises_enomem_at_the_await),
-    TEST(each_failing_allocation_is_enomem_and_leaks_nothing),
-    TEST(the_high_water_mark_is_exact),
-    TEST(send_runs_to_the_next_suspension),
-    TEST(throw_raises_where_it_stands_and_may_be_caught),
-    TEST(throw_into_an_unstarted_one_never_runs_its_body),
-    TEST(close_runs_finally_and_may_be_repeated),
-    TEST(one_that_suspends_in_close_is_reported_and_its_memory_freed),
-    TEST(the_chain_of_awaits_names_file_and_line)
-)
+UNIT_MAIN(TEST(arguments_are_positional_or_designated_and_results_typed),
+          TEST(wide_results_and_aligned_frames_work),
+          TEST(an_object_can_be_passed_and_awaited),
+          TEST(recursion_to_depth_10000_grows_the_stack_and_gives_it_back),
+          TEST(awaiting_again_at_the_same_depth_allocates_nothing_new),
+          TEST(a_full_static_stack_raises_enomem_at_the_await),
+          TEST(each_failing_allocation_is_enomem_and_leaks_nothing),
+          TEST(the_high_water_mark_is_exact),
+          TEST(send_runs_to_the_next_suspension),
+          TEST(throw_raises_where_it_stands_and_may_be_caught),
+          TEST(throw_into_an_unstarted_one_never_runs_its_body),
+          TEST(close_runs_finally_and_may_be_repeated),
+          TEST(one_that_suspends_in_close_is_reported_and_its_memory_freed),
+          TEST(the_chain_of_awaits_names_file_and_line))

@@ -94,8 +94,8 @@ static ASYNC(ending)
     ASYNC_BEGIN(ending);
     ASYNC_TRY {
         AWAIT_TASK(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     say("%s:%s@%d", self->name,
         self->error ? async_error_name(self->error) : "ok", seconds());
     ASYNC_END;
@@ -133,10 +133,11 @@ struct sixteen { ASYNC_FRAME; async_gathering all; int i, sum; };
 static ASYNC(sixteen)
 {
     ASYNC_BEGIN(sixteen);
-    AWAIT_GATHER(&self->all, CO(half, 0), CO(half, 2), CO(half, 4), CO(half, 6),
-                 CO(half, 8), CO(half, 10), CO(half, 12), CO(half, 14),
-                 CO(half, 16), CO(half, 18), CO(half, 20), CO(half, 22),
-                 CO(half, 24), CO(half, 26), CO(half, 28), CO(half, 30));
+    AWAIT_GATHER(&self->all, CO(half, 0), CO(half, 2), CO(half, 4),
+                 CO(half, 6), CO(half, 8), CO(half, 10), CO(half, 12),
+                 CO(half, 14), CO(half, 16), CO(half, 18), CO(half, 20),
+                 CO(half, 22), CO(half, 24), CO(half, 26), CO(half, 28),
+                 CO(half, 30));
     for (self->i = 0; self->i < 16; self->i++)
         assert_true(GATHERED(&self->all, self->i, half) == self->i);
     async_gather_clear(&self->all);
@@ -408,8 +409,8 @@ static ASYNC(first_error)
     ASYNC_END;
 }
 
-static void the_first_error_is_raised_at_once_and_the_others_go_on_unreported(
-    void **s)
+static void
+the_first_error_is_raised_at_once_and_the_others_go_on_unreported(void **s)
 {
     (void)s;
     assert_int_equal(RUN(first_error), 0);
@@ -432,8 +433,8 @@ static ASYNC(returned)
     ASYNC_END;
 }
 
-static void returning_exceptions_all_are_waited_for_and_nothing_is_raised(
-    void **s)
+static void
+returning_exceptions_all_are_waited_for_and_nothing_is_raised(void **s)
 {
     (void)s;
     assert_int_equal(RUN(returned), 0);
@@ -558,8 +559,8 @@ struct cancels { ASYNC_FRAME; int returns, swallow; async_task *task; };
 static ASYNC(cancels)
 {
     ASYNC_BEGIN(cancels);
-    self->task = async_create_task(
-        CO(gathers_three, self->returns, self->swallow));
+    self->task =
+        async_create_task(CO(gathers_three, self->returns, self->swallow));
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     async_task_cancel(self->task);
     AWAIT(ending, "task", self->task);
@@ -630,8 +631,8 @@ static ASYNC(cancels_duplicate)
     say("%d", async_task_cancelling(self->task)); /* once each, as asyncio */
     AWAIT(ending, "a", self->task);
     ASYNC_SUSPEND;
-    say("%s", async_error_name(
-                  async_future_result(async_gather_start(&self->all))));
+    say("%s",
+        async_error_name(async_future_result(async_gather_start(&self->all))));
     async_gather_clear(&self->all);
     async_task_release(self->task);
     ASYNC_END;
@@ -695,8 +696,8 @@ static ASYNC(cancels_finishing)
     ASYNC_END;
 }
 
-static void cancelled_when_all_children_are_done_it_is_raised_all_the_same(
-    void **s)
+static void
+cancelled_when_all_children_are_done_it_is_raised_all_the_same(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_finishing, 0), 0);
@@ -829,7 +830,11 @@ static ASYNC(awaits_future)
     say("%s", self->name);
     ASYNC_END;
 }
-struct shares { ASYNC_FRAME; async_gathering all, both; async_future *future; };
+struct shares {
+    ASYNC_FRAME;
+    async_gathering all, both;
+    async_future *future;
+};
 static ASYNC(shares)
 {
     ASYNC_BEGIN(shares);
@@ -895,8 +900,8 @@ static ASYNC(nobody_awaits)
     ASYNC_END;
 }
 
-static void an_error_of_one_that_nobody_awaited_is_reported_at_the_clear(
-    void **s)
+static void
+an_error_of_one_that_nobody_awaited_is_reported_at_the_clear(void **s)
 {
     (void)s;
     assert_int_equal(RUN(nobody_awaits), 0);
@@ -915,7 +920,8 @@ static ASYNC(cancelled_state)
     self->future = async_gather_start(&self->all);
     ASYNC_SUSPEND;
     assert_int_equal(async_future_cancel(self->future), 1);
-    assert_false(async_future_done(self->future)); /* the child has not ended */
+    assert_false(
+        async_future_done(self->future)); /* the child has not ended */
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     assert_int_equal(async_future_result(self->future), ASYNC_ECANCELED);
     assert_false(async_future_cancelled(self->future)); /* as in asyncio */
@@ -1060,7 +1066,8 @@ static ASYNC(never_awaited)
     ASYNC_END;
 }
 
-static void an_error_in_a_gathering_that_was_never_started_is_reported(void **s)
+static void
+an_error_in_a_gathering_that_was_never_started_is_reported(void **s)
 {
     (void)s;
     assert_int_equal(RUN(never_awaited), 0);
@@ -1108,8 +1115,8 @@ static ASYNC(gathers_many)
     ASYNC_END;
 }
 
-static void each_failing_allocation_is_raised_as_enomem_and_leaks_nothing(
-    void **s)
+static void
+each_failing_allocation_is_raised_as_enomem_and_leaks_nothing(void **s)
 {
     const async_allocator counting = { counting_allocate, counting_release,
                                        NULL };
@@ -1134,9 +1141,9 @@ static ASYNC(mixed_loops)
 {
     ASYNC_BEGIN(mixed_loops);
     async_gather_add(&self->all, CO(half, 1));
-    assert_int_equal(async_gather_add(&self->all,
-                                      async_future_object(self->future)),
-                     ASYNC_EOTHERLOOP);
+    assert_int_equal(
+        async_gather_add(&self->all, async_future_object(self->future)),
+        ASYNC_EOTHERLOOP);
     AWAIT(async_gather, &self->all);
     ASYNC_END;
 }
@@ -1176,8 +1183,7 @@ UNIT_MAIN(
     TEST(one_that_is_there_twice_is_asked_twice_to_cancel),
     TEST(after_the_first_error_cancelling_does_nothing),
     TEST(cancelled_when_all_children_are_done_it_is_raised_all_the_same),
-    TEST(children_may_gather_in_turn),
-    TEST(a_gathering_can_be_gathered),
+    TEST(children_may_gather_in_turn), TEST(a_gathering_can_be_gathered),
     TEST(cancelling_reaches_the_children_of_an_inner_gathering),
     TEST(a_started_gathering_is_a_future),
     TEST(several_tasks_may_await_one_gathering),
@@ -1192,5 +1198,4 @@ UNIT_MAIN(
     TEST(an_error_in_a_gathering_that_was_never_started_is_reported),
     TEST(without_a_running_loop_a_coroutine_cannot_be_added),
     TEST(each_failing_allocation_is_raised_as_enomem_and_leaks_nothing),
-    TEST(a_future_of_another_loop_cannot_be_gathered)
-)
+    TEST(a_future_of_another_loop_cannot_be_gathered))

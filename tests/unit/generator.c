@@ -48,8 +48,10 @@ static void a_loop_left_by_break_can_be_taken_up_again(void **s)
     struct count numbers = ASYNC_GENERATOR(count, 0, 5);
     int i;
     (void)s;
-    ASYNC_FOR_EACH(i, &numbers) if (i == 1) break;
-    ASYNC_FOR_EACH(i, &numbers) if (i == 3) break;
+    ASYNC_FOR_EACH(i, &numbers)
+        if (i == 1) break;
+    ASYNC_FOR_EACH(i, &numbers)
+        if (i == 3) break;
     assert_said("");
     assert_int_equal(ASYNC_CLOSE(&numbers), 0);
     assert_said("closed");
@@ -174,7 +176,8 @@ static void yield_from_forwards_values_sends_throws_and_close(void **s)
     assert_int_equal(ASYNC_NEXT(&o), 1);
     assert_int_equal(ASYNC_VALUE(&o), 9);
     assert_int_equal(ASYNC_NEXT(&o), 0);
-    assert_said("inner-got42 inner-value inner-closed returned77 outer-closed");
+    assert_said(
+        "inner-got42 inner-value inner-closed returned77 outer-closed");
     o = ASYNC_GENERATOR(outer);
     ASYNC_NEXT(&o);
     assert_int_equal(ASYNC_CLOSE(&o), 0);
@@ -225,7 +228,11 @@ static void by_hand_a_generator_may_call_but_not_wait(void **s)
     assert_true(ASYNC_ENDED(&waits));
 }
 
-struct consume { ASYNC_RETURNS(int); int how, pauses, i; struct squares from; };
+struct consume {
+    ASYNC_RETURNS(int);
+    int how, pauses, i;
+    struct squares from;
+};
 static ASYNC(consume)
 {
     ASYNC_BEGIN(consume);
@@ -408,17 +415,15 @@ static void a_generator_may_grow_its_consumers_stack(void **s)
     assert_said("0 100 200 300");
 }
 
-UNIT_MAIN(
-    TEST(for_each_runs_a_generator_to_its_end),
-    TEST(a_loop_left_by_break_can_be_taken_up_again),
-    TEST(send_gives_a_value_to_the_yield_and_next_gives_zero),
-    TEST(an_error_that_leaves_a_generator_ends_it),
-    TEST(yielding_while_being_closed_is_an_error),
-    TEST(yield_from_forwards_values_sends_throws_and_close),
-    TEST(by_hand_a_generator_may_call_but_not_wait),
-    TEST(async_for_awaits_each_value_and_closes_when_left),
-    TEST(a_throw_while_the_generator_waits_unwinds_it_first),
-    TEST(stages_pass_items_on_and_close_each_other),
-    TEST(next_send_throw_and_close_can_be_awaited),
-    TEST(a_generator_may_grow_its_consumers_stack)
-)
+UNIT_MAIN(TEST(for_each_runs_a_generator_to_its_end),
+          TEST(a_loop_left_by_break_can_be_taken_up_again),
+          TEST(send_gives_a_value_to_the_yield_and_next_gives_zero),
+          TEST(an_error_that_leaves_a_generator_ends_it),
+          TEST(yielding_while_being_closed_is_an_error),
+          TEST(yield_from_forwards_values_sends_throws_and_close),
+          TEST(by_hand_a_generator_may_call_but_not_wait),
+          TEST(async_for_awaits_each_value_and_closes_when_left),
+          TEST(a_throw_while_the_generator_waits_unwinds_it_first),
+          TEST(stages_pass_items_on_and_close_each_other),
+          TEST(next_send_throw_and_close_can_be_awaited),
+          TEST(a_generator_may_grow_its_consumers_stack))

@@ -1810,9 +1810,9 @@ static void run_until_complete_refuses_a_future_of_another_loop(void **s)
     async_virtual_loop_init(&one, NULL);
     async_virtual_loop_init(&other, NULL);
     async_future_init(&future, &other.base);
-    assert_int_equal(async_loop_run_until_complete(
-                         &one.base, async_future_object(&future)),
-                     ASYNC_EOTHERLOOP);
+    assert_int_equal(
+        async_loop_run_until_complete(&one.base, async_future_object(&future)),
+        ASYNC_EOTHERLOOP);
     async_loop_close(&one.base);
     async_loop_close(&other.base);
 }
@@ -1895,4 +1895,4 @@ UNIT_MAIN(TEST(callbacks_run_in_the_order_in_which_they_were_scheduled),
           TEST(all_orders_are_about_equally_likely),
           TEST(a_shuffled_queue_can_be_cancelled_from),
           TEST(a_shuffle_leaves_time_alone),
-    TEST(run_until_complete_refuses_a_future_of_another_loop))
+          TEST(run_until_complete_refuses_a_future_of_another_loop))

@@ -73,7 +73,5 @@ static void restart_goes_back_to_the_top(void **s)
     assert_int_equal(calls, 5);
 }
 
-UNIT_MAIN(
-    TEST(a_protothread_waits_spawns_and_starts_again_after_its_end),
-    TEST(restart_goes_back_to_the_top)
-)
+UNIT_MAIN(TEST(a_protothread_waits_spawns_and_starts_again_after_its_end),
+          TEST(restart_goes_back_to_the_top))

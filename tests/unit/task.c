@@ -125,8 +125,8 @@ static void a_loop_that_does_not_run_takes_tasks_for_its_next_run(void **s)
     open_loop(NULL);
     task = async_loop_create_task(&loop.base, CO(work, "task", .result = 3));
     assert_said("");
-    assert_int_equal(async_loop_run_until_complete(&loop.base,
-                                                   async_task_object(task)), 0);
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, async_task_object(task)), 0);
     assert_said("task");
     async_task_release(task);
     close_loop();
@@ -160,7 +160,9 @@ static void a_typed_handle_gives_the_result(void **s)
     assert_said("a b 1 20 1 1 c 300");
 }
 
-typedef struct wide { double v[9]; } wide;
+typedef struct wide {
+    double v[9];
+} wide;
 struct give_wide { ASYNC_RETURNS(wide); int later; };
 static ASYNC(give_wide)
 {
@@ -236,8 +238,8 @@ static ASYNC(many_awaiters)
     ASYNC_END;
 }
 
-static void all_who_await_a_task_resume_in_the_order_in_which_they_came(
-    void **s)
+static void
+all_who_await_a_task_resume_in_the_order_in_which_they_came(void **s)
 {
     (void)s;
     assert_int_equal(RUN(many_awaiters, 0), 0);
@@ -468,15 +470,16 @@ static ASYNC(takes)
     say("gathered:%s", async_error_name(async_gather_error(&self->all, 0)));
     async_gather_clear(&self->all);
     async_task_release(self->task);
-    self->task = async_create_task(CO(quiet, 0, EKEY)); /* cancelled too late */
+    self->task =
+        async_create_task(CO(quiet, 0, EKEY)); /* cancelled too late */
     ASYNC_SUSPEND;
     say("%d", async_task_cancel(self->task));
     async_task_release(self->task);
     ASYNC_END;
 }
 
-static void an_error_that_was_awaited_asked_for_or_gathered_is_not_reported(
-    void **s)
+static void
+an_error_that_was_awaited_asked_for_or_gathered_is_not_reported(void **s)
 {
     (void)s;
     assert_int_equal(RUN(takes), 0);
@@ -607,8 +610,8 @@ static ASYNC(done_callbacks)
                                    "b");
     async_future_add_done_callback(&self->task->future, &self->c, say_done,
                                    "c");
-    assert_int_equal(async_future_remove_done_callback(&self->task->future,
-                                                       &self->b), 1);
+    assert_int_equal(
+        async_future_remove_done_callback(&self->task->future, &self->b), 1);
     AWAIT_TASK(self->task);
     say("main");
     async_task_release(self->task);
@@ -654,8 +657,9 @@ static void a_pending_task_of_another_loop_cannot_be_awaited(void **s)
     async_virtual_loop_init(&other, NULL);
     task = async_loop_create_task(&other.base, CO(quiet));
     assert_int_equal(RUN(foreign, task), ASYNC_EOTHERLOOP);
-    assert_int_equal(async_loop_run_until_complete(&other.base,
-                                                   async_task_object(task)), 0);
+    assert_int_equal(
+        async_loop_run_until_complete(&other.base, async_task_object(task)),
+        0);
     async_task_release(task);
     assert_int_equal(async_loop_count_tasks(&other.base), 0);
     async_loop_close(&other.base);
@@ -701,8 +705,8 @@ static void only_a_coroutine_can_become_a_task(void **s)
     (void)s;
     open_loop(NULL);
     async_future_init(&future, &loop.base);
-    assert_null(async_loop_create_task(&loop.base,
-                                       async_future_object(&future)));
+    assert_null(
+        async_loop_create_task(&loop.base, async_future_object(&future)));
     assert_int_equal(async_last_error(), ASYNC_EINVAL);
     unit_begin(NULL); /* the report's words are not the point */
     close_loop();
@@ -745,8 +749,8 @@ static ASYNC(spawns)
     ASYNC_END;
 }
 
-static void each_failing_allocation_is_raised_as_enomem_and_leaks_nothing(
-    void **s)
+static void
+each_failing_allocation_is_raised_as_enomem_and_leaks_nothing(void **s)
 {
     int result = ASYNC_ENOMEM;
     (void)s;
@@ -776,9 +780,9 @@ static void a_coroutine_without_memory_is_reported_as_never_awaited(void **s)
     allocations = live = 0;
     refuse_at = -1;
     open_loop(&counting);
-    assert_int_equal(async_loop_run_until_complete(&loop.base,
-                                                   CO(fails_to_spawn)),
-                     ASYNC_ENOMEM);
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, CO(fails_to_spawn)),
+        ASYNC_ENOMEM);
     assert_said("[a coroutine was never awaited: ASYNC_ENOMEM]");
     close_loop();
     assert_int_equal(live, 0);
@@ -846,8 +850,7 @@ static ASYNC(four_names)
     for (self->i = 0; self->i < 3; self->i++)
         self->names[self->i + 1] = async_task_get_name(self->t[self->i]);
     for (self->i = 0; self->i < 4; self->i++) say("%s", self->names[self->i]);
-    for (self->i = 0; self->i < 3; self->i++)
-        AWAIT_JOIN(self->t[self->i]);
+    for (self->i = 0; self->i < 3; self->i++) AWAIT_JOIN(self->t[self->i]);
     ASYNC_END;
 }
 
@@ -1068,13 +1071,15 @@ static void a_later_await_that_does_not_fit_raises_enomem_in_the_task(void **s)
 
 ASYNC_STATIC_TASK(failing, ASYNC_FRAMES(quiet, async_sleep));
 
-static void an_error_of_a_static_task_is_reported_when_it_starts_again(void **s)
+static void
+an_error_of_a_static_task_is_reported_when_it_starts_again(void **s)
 {
     (void)s;
     open_loop(NULL);
     async_task_start(&failing, &loop.base, CO(quiet, 1, EKEY));
     assert_int_equal(async_loop_run_until_complete(
-                         &loop.base, CO(awaiter, "main", &failing.task)), 0);
+                         &loop.base, CO(awaiter, "main", &failing.task)),
+                     0);
     assert_said("main:EKEY");
     async_task_start(&failing, &loop.base, CO(quiet, 1, EKEY));
     assert_said(""); /* the first one was taken by main */
@@ -1345,8 +1350,7 @@ static void an_error_knows_the_one_that_was_being_handled(void **s)
 static int start_blinker_again(async_future *future, void *result)
 {
     (void)future;
-    *(int *)result =
-        async_task_start(&blinker, &loop.base, CO(blink, 2, 1));
+    *(int *)result = async_task_start(&blinker, &loop.base, CO(blink, 2, 1));
     return 0;
 }
 
@@ -1418,5 +1422,4 @@ UNIT_MAIN(
     TEST(a_suspended_task_shows_its_frames_innermost_first),
     TEST(a_traceback_goes_through_the_tasks_that_were_awaited),
     TEST(an_error_knows_the_one_that_was_being_handled),
-    TEST(a_static_task_is_busy_until_its_awaiters_have_gone_on)
-)
+    TEST(a_static_task_is_busy_until_its_awaiters_have_gone_on))

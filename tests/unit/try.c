@@ -28,8 +28,8 @@ static int finish(async *co)
 }
 
 #define RUN(...)                                                              \
-    (assert_int_equal(async_init(&co, memory, sizeof memory,                  \
-                                 CO(__VA_ARGS__)), 0),                        \
+    (assert_int_equal(                                                        \
+         async_init(&co, memory, sizeof memory, CO(__VA_ARGS__)), 0),         \
      finish(&co))
 
 #define HARNESS                                                               \
@@ -387,14 +387,15 @@ static ASYNC(outermost)
     ASYNC_BEGIN(outermost);
     ASYNC_TRY {
         AWAIT(middle, EVALUE);
-    } ASYNC_EXCEPT(EVALUE) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT(EVALUE) {}
+    ASYNC_END_TRY
     line_in_outermost = __LINE__ + 1;
     AWAIT(middle, EKEY);
     ASYNC_END;
 }
 
-static void a_traceback_names_the_line_where_the_error_passed_each_frame(void **s)
+static void
+a_traceback_names_the_line_where_the_error_passed_each_frame(void **s)
 {
     async_traceback traceback;
     HARNESS;
@@ -410,17 +411,15 @@ static void a_traceback_names_the_line_where_the_error_passed_each_frame(void **
     assert_non_null(strstr(traceback.entries[2].file, "try.c"));
 }
 
-UNIT_MAIN(
-    TEST(each_error_runs_the_first_arm_that_takes_it),
-    TEST(except_any_does_not_take_cancellation),
-    TEST(except_all_takes_cancellation),
-    TEST(an_error_in_an_arm_goes_to_the_outer_try_through_finally),
-    TEST(else_runs_only_when_its_own_body_ended_by_itself),
-    TEST(break_continue_and_return_run_each_finally_on_the_way),
-    TEST(break_and_continue_work_in_every_arm),
-    TEST(what_finally_does_itself_replaces_what_it_interrupted),
-    TEST(a_finally_inside_a_finally_keeps_both_errors),
-    TEST(an_error_can_be_taken_as_a_value_but_cancellation_unwinds),
-    TEST(errors_have_names_and_texts),
-    TEST(a_traceback_names_the_line_where_the_error_passed_each_frame)
-)
+UNIT_MAIN(TEST(each_error_runs_the_first_arm_that_takes_it),
+          TEST(except_any_does_not_take_cancellation),
+          TEST(except_all_takes_cancellation),
+          TEST(an_error_in_an_arm_goes_to_the_outer_try_through_finally),
+          TEST(else_runs_only_when_its_own_body_ended_by_itself),
+          TEST(break_continue_and_return_run_each_finally_on_the_way),
+          TEST(break_and_continue_work_in_every_arm),
+          TEST(what_finally_does_itself_replaces_what_it_interrupted),
+          TEST(a_finally_inside_a_finally_keeps_both_errors),
+          TEST(an_error_can_be_taken_as_a_value_but_cancellation_unwinds),
+          TEST(errors_have_names_and_texts),
+          TEST(a_traceback_names_the_line_where_the_error_passed_each_frame))

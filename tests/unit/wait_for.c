@@ -86,8 +86,8 @@ static ASYNC(limits)
     ASYNC_BEGIN(limits);
     ASYNC_TRY {
         AWAIT(async_wait_for, self->object, self->timeout);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     say_end(self->error);
     /* Its own cancellation must have been taken back. */
     say("%d", async_task_cancelling(async_current_task()));
@@ -102,8 +102,8 @@ static ASYNC(ending)
     ASYNC_BEGIN(ending);
     ASYNC_TRY {
         AWAIT_TASK(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     say_end(self->error);
     ASYNC_END;
 }
@@ -151,7 +151,8 @@ static void what_does_not_suspend_needs_no_time(void **s)
     assert_said("ok@0 0");
 }
 
-static void too_late_it_times_out_when_what_was_awaited_has_cleaned_up(void **s)
+static void
+too_late_it_times_out_when_what_was_awaited_has_cleaned_up(void **s)
 {
     (void)s;
     assert_int_equal(LIMIT(CO(work, "a", 9, 0, 2), ASYNC_SECONDS(1)), 0);
@@ -346,8 +347,8 @@ static ASYNC(cancels_waiting)
     ASYNC_BEGIN(cancels_waiting);
     self->task = async_create_task(CO(work, "a", 9, 7, 2));
     ASYNC_SUSPEND;
-    self->waits = async_create_task(
-        CO(limits, async_task_object(self->task), 0));
+    self->waits =
+        async_create_task(CO(limits, async_task_object(self->task), 0));
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     async_task_cancel(self->waits); /* the task is not cancelled again */
     AWAIT(ending, self->waits);
@@ -357,7 +358,8 @@ static ASYNC(cancels_waiting)
     ASYNC_END;
 }
 
-static void cancelled_while_it_waits_for_the_cleanup_it_leaves_at_once(void **s)
+static void
+cancelled_while_it_waits_for_the_cleanup_it_leaves_at_once(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_waiting), 0);
@@ -437,8 +439,8 @@ static void one_that_swallows_the_cancellation_returns_its_value(void **s)
     assert_said("a a:cancelled@1 a@3 ok@3 0");
 }
 
-static void one_that_raises_another_error_while_it_cleans_up_raises_that(
-    void **s)
+static void
+one_that_raises_another_error_while_it_cleans_up_raises_that(void **s)
 {
     (void)s;
     assert_int_equal(LIMIT(CO(work, "a", 9, 7, 2, EKEY), ASYNC_SECONDS(1)), 0);
@@ -484,8 +486,8 @@ static void cancellation_in_the_iteration_of_the_timeout_wins(void **s)
     assert_said("a cancel:1 a:cancelled@3 ASYNC_ECANCELED@4 1 ok@4");
 }
 
-static void a_limit_that_expires_while_it_is_cancelled_interrupts_the_cleanup(
-    void **s)
+static void
+a_limit_that_expires_while_it_is_cancelled_interrupts_the_cleanup(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels, .at = 1, .cleanup = 5), 0);
@@ -513,7 +515,8 @@ static ASYNC(survivor)
     ASYNC_END;
 }
 
-static void a_request_that_was_there_before_does_not_spoil_the_timeout(void **s)
+static void
+a_request_that_was_there_before_does_not_spoil_the_timeout(void **s)
 {
     (void)s;
     assert_int_equal(RUN(survivor), 0);
@@ -571,8 +574,8 @@ static ASYNC(nested)
     ASYNC_END;
 }
 
-static void when_the_inner_limit_expires_first_the_outer_sees_what_it_becomes(
-    void **s)
+static void
+when_the_inner_limit_expires_first_the_outer_sees_what_it_becomes(void **s)
 {
     (void)s;
     assert_int_equal(RUN(nested, .outer = 3, .inner = 1), 0);
@@ -590,8 +593,9 @@ struct nested_plain { ASYNC_FRAME; int outer, inner; };
 static ASYNC(nested_plain)
 {
     ASYNC_BEGIN(nested_plain);
-    AWAIT(limits, CO(async_wait_for, CO(work, "a", 9),
-                     ASYNC_SECONDS(self->inner)), ASYNC_SECONDS(self->outer));
+    AWAIT(limits,
+          CO(async_wait_for, CO(work, "a", 9), ASYNC_SECONDS(self->inner)),
+          ASYNC_SECONDS(self->outer));
     ASYNC_END;
 }
 
@@ -646,8 +650,7 @@ static ASYNC(sequence)
     ASYNC_BEGIN(sequence);
     for (self->i = 0; self->i < 100; self->i++) {
         AWAIT_CATCH(self->error, async_wait_for,
-                    CO(async_sleep, ASYNC_SECONDS(self->i)),
-                    ASYNC_MS(49500));
+                    CO(async_sleep, ASYNC_SECONDS(self->i)), ASYNC_MS(49500));
         if (self->error == ASYNC_ETIMEDOUT) self->late++;
     }
     say("%d late, %d", self->late,
@@ -668,8 +671,8 @@ static void a_limit_needs_a_task(void **s)
 {
     async co;
     (void)s;
-    assert_int_equal(async_new(&co, NULL,
-                               CO(async_wait_for, CO(nothing), 1)), 0);
+    assert_int_equal(async_new(&co, NULL, CO(async_wait_for, CO(nothing), 1)),
+                     0);
     assert_int_equal(async_send(&co), ASYNC_ENOTASK);
     async_close(&co);
 }
@@ -726,9 +729,10 @@ static void a_loop_may_be_closed_while_limits_are_armed(void **s)
     async_virtual_loop_init(&loop, NULL);
     async_loop_set_exception_handler(&loop.base, report, NULL);
     for (i = 0; i < 4; i++)
-        async_task_release(async_loop_create_task(&loop.base,
-                                                  CO(stubborn, i % 2 == 0)));
-    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(nothing)), 0);
+        async_task_release(
+            async_loop_create_task(&loop.base, CO(stubborn, i % 2 == 0)));
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(nothing)),
+                     0);
     assert_int_equal(async_loop_count_tasks(&loop.base), 4);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_int_equal(async_loop_count_tasks(&loop.base), 0);
@@ -743,8 +747,8 @@ static ASYNC(shields)
     ASYNC_BEGIN(shields);
     ASYNC_TRY {
         AWAIT(async_shield, self->object);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     say_end(self->error);
     if (self->error == ASYNC_ECANCELED) ASYNC_RAISE(self->error);
     ASYNC_END;
@@ -760,8 +764,8 @@ static ASYNC(shielded)
 {
     ASYNC_BEGIN(shielded);
     ASYNC_SPAWN(self->t, work, "a", 3, self->result);
-    self->awaiter = async_create_task(
-        CO(shields, async_task_object(self->t.task)));
+    self->awaiter =
+        async_create_task(CO(shields, async_task_object(self->t.task)));
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     async_task_cancel(self->awaiter);
     AWAIT(ending, self->awaiter);
@@ -800,8 +804,8 @@ static ASYNC(shields_future)
 {
     ASYNC_BEGIN(shields_future);
     async_future_init(&self->future, &loop.base);
-    self->task = async_create_task(
-        CO(shields, async_future_object(&self->future)));
+    self->task =
+        async_create_task(CO(shields, async_future_object(&self->future)));
     ASYNC_SUSPEND;
     if (self->how == 'c')
         async_task_cancel(self->task);
@@ -895,7 +899,8 @@ static void a_shielded_coroutine_goes_on_as_a_task_of_its_own(void **s)
     assert_said("a ASYNC_ECANCELED@1 ASYNC_ECANCELED@1 a@2");
 }
 
-static void an_error_of_it_after_the_awaiter_was_cancelled_is_reported(void **s)
+static void
+an_error_of_it_after_the_awaiter_was_cancelled_is_reported(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_shield, EKEY), 0);
@@ -991,8 +996,8 @@ static ASYNC(late_cancel)
 {
     ASYNC_BEGIN(late_cancel);
     async_future_init(&self->future, &loop.base);
-    self->task = async_create_task(
-        CO(shields, async_future_object(&self->future)));
+    self->task =
+        async_create_task(CO(shields, async_future_object(&self->future)));
     ASYNC_SUSPEND;
     async_future_set_result(&self->future);
     while (self->iterations-- > 0) ASYNC_SUSPEND;
@@ -1053,13 +1058,11 @@ UNIT_MAIN(
     TEST(when_the_outer_limit_expires_first_the_inner_is_cancelled),
     TEST(whichever_limit_expires_the_outermost_is_timed_out),
     TEST(a_thousand_limits_each_hold_for_their_own_task),
-    TEST(one_task_may_time_out_again_and_again),
-    TEST(a_limit_needs_a_task),
+    TEST(one_task_may_time_out_again_and_again), TEST(a_limit_needs_a_task),
     TEST(a_traceback_goes_through_it),
     TEST(a_loop_may_be_closed_while_limits_are_armed),
     TEST(cancelling_the_awaiter_leaves_what_is_shielded_alone),
-    TEST(a_shield_is_transparent_otherwise),
-    TEST(a_future_can_be_shielded),
+    TEST(a_shield_is_transparent_otherwise), TEST(a_future_can_be_shielded),
     TEST(when_what_is_shielded_is_cancelled_so_is_the_awaiter),
     TEST(what_is_done_already_is_taken_without_suspending),
     TEST(a_shielded_coroutine_goes_on_as_a_task_of_its_own),
@@ -1068,5 +1071,4 @@ UNIT_MAIN(
     TEST(a_shielded_cleanup_ends_even_if_cancelled_again),
     TEST(each_who_awaits_it_may_have_a_shield_of_its_own),
     TEST(cancelling_beats_a_shielded_result_that_was_not_delivered),
-    TEST(a_shield_needs_a_task)
-)
+    TEST(a_shield_needs_a_task))
