@@ -269,7 +269,7 @@ static void a_timer_due_by_the_time_libuv_runs_does_not_stop_the_loop(void **s)
 }
 
 /* What becomes ready in no time, and then by time: each part has one order,
- * whether or not two timers are found due at once. */
+ * whether or not several timers are found due at once. */
 struct everything {
     ASYNC_FRAME;
     async_future future;
@@ -304,11 +304,6 @@ static ASYNC(everything)
                        "t5");
     async_loop_call_at(loop, &self->h[5], 0, say_text, "t0");
     AWAIT(async_sleep, ASYNC_MS(5));
-    async_gather_add(&self->all, CO(say_after, ASYNC_US(3300), "c"));
-    async_gather_add(&self->all, CO(say_after, ASYNC_US(100), "a"));
-    async_gather_add(&self->all, CO(say_after, ASYNC_US(1600), "b"));
-    AWAIT(async_gather, &self->all);
-    async_gather_clear(&self->all);
     ASYNC_END;
 }
 
@@ -316,9 +311,9 @@ static void the_order_is_that_of_the_virtual_loop(void **s)
 {
     (void)s;
     assert_int_equal(async_virtual_run(CO(everything)), 0);
-    assert_said("soon1 soon2 zero waiter1 waiter2 t0 t1 t2 t3 t4 t5 a b c");
+    assert_said("soon1 soon2 zero waiter1 waiter2 t0 t1 t2 t3 t4 t5");
     assert_int_equal(async_run(CO(everything)), 0);
-    assert_said("soon1 soon2 zero waiter1 waiter2 t0 t1 t2 t3 t4 t5 a b c");
+    assert_said("soon1 soon2 zero waiter1 waiter2 t0 t1 t2 t3 t4 t5");
 }
 
 static void on_program_timer(uv_timer_t *timer)
@@ -384,14 +379,17 @@ static void waiting_is_left_to_libuv(void **s)
 static void run_until_complete_leaves_others_for_the_next_run(void **s)
 {
     async_uv_loop loop;
+    async_future future;
     int value = 0;
     (void)s;
     assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
-    begin_task(&loop.base, CO(say_after, ASYNC_MS(2), "other"));
+    async_future_init(&future, &loop.base);
+    begin_task(&loop.base, CO(wait_for_future, &future, "other"));
     assert_int_equal(ASYNC_RUN_UNTIL_COMPLETE_INTO(value, &loop.base, give, 3),
                      0);
     say("%d", value);
-    async_loop_run_until_complete(&loop.base, CO(say_after, ASYNC_MS(5), "b"));
+    async_future_set_result(&future);
+    async_loop_run_until_complete(&loop.base, CO(say_after, ASYNC_US(1), "b"));
     assert_int_equal(async_loop_count_tasks(&loop.base), 0);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_said("3 other b");
@@ -787,6 +785,13 @@ static void uv_run_once_goes_on_as_long_as_there_are_tasks(void **s)
     assert_said("0 1 2");
 }
 
+struct say_now { ASYNC_FRAME; const char *text; };
+static ASYNC(say_now)
+{
+    ASYNC_BEGIN(say_now);
+    say("%s", self->text);
+    ASYNC_END;
+}
 static void on_timer_call_soon(uv_timer_t *timer)
 {
     say("timer");
@@ -794,7 +799,7 @@ static void on_timer_call_soon(uv_timer_t *timer)
     async_loop_call_soon(&borrowed.base, NULL, say_text, "soon");
     async_loop_call_later(&borrowed.base, NULL, ASYNC_MS(1), say_text,
                           "later");
-    begin_task(&borrowed.base, CO(say_after, 0, "task"));
+    begin_task(&borrowed.base, CO(say_now, "task"));
 }
 
 static void what_a_callback_of_libuv_schedules_keeps_uv_run(void **s)
@@ -881,19 +886,20 @@ static void stopped_before_uv_run_it_runs_one_iteration(void **s)
     assert_said("first ran second");
 }
 
-static void on_timer_uv_stop(uv_timer_t *timer)
+static void on_prepare_uv_stop(uv_prepare_t *prepare)
 {
-    uv_stop(timer->loop);
-    uv_close((uv_handle_t *)timer, NULL);
+    uv_stop(prepare->loop);
+    uv_close((uv_handle_t *)prepare, NULL);
 }
 
 static void tasks_go_on_when_the_program_has_stopped_uv_run(void **s)
 {
+    uv_prepare_t prepare;
     (void)s;
     borrow();
-    begin_task(&borrowed.base, CO(say_after, ASYNC_MS(5), "woken"));
-    uv_timer_init(&host, &program_timer);
-    uv_timer_start(&program_timer, on_timer_uv_stop, 1, 0);
+    begin_task(&borrowed.base, CO(say_after, ASYNC_US(1), "woken"));
+    uv_prepare_init(&host, &prepare);
+    uv_prepare_start(&prepare, on_prepare_uv_stop);
     assert_int_not_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
     say("stopped");
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
@@ -909,19 +915,22 @@ static void on_timer_say(uv_timer_t *timer)
 
 static void run_until_complete_runs_a_borrowed_loop(void **s)
 {
+    async_future future;
     int value = 0;
     (void)s;
     borrow();
+    async_future_init(&future, &borrowed.base);
     uv_timer_init(&host, &program_timer);
-    uv_timer_start(&program_timer, on_timer_say, 1, 0);
+    program_timer.data = &future;
+    uv_timer_start(&program_timer, on_timer_set, 1, 0);
     assert_int_equal(async_loop_run_until_complete(
-                         &borrowed.base, CO(say_after, ASYNC_MS(5), "task")),
+                         &borrowed.base, CO(wait_for_future, &future, "set")),
                      0);
     assert_int_equal(
         ASYNC_RUN_UNTIL_COMPLETE_INTO(value, &borrowed.base, give, 4), 0);
     assert_int_equal(value, 4);
     give_back();
-    assert_said("timer task");
+    assert_said("set");
 }
 
 static void a_borrowed_loop_that_caesura_runs_waits_in_libuv(void **s)
@@ -1048,6 +1057,8 @@ static void a_borrowed_loop_may_be_closed_from_a_callback_of_libuv(void **s)
     timer.data = wakeup.data = prepare.data = &loop;
 
     loop = borrow_on_heap(&host);
+    uv_run(&host, UV_RUN_NOWAIT);
+    uv_run(&host, UV_RUN_NOWAIT);
     uv_timer_init(&host, &timer);
     uv_timer_start(&timer, on_timer_close, 2, 0);
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
@@ -1092,18 +1103,36 @@ static void a_uv_loop_may_be_borrowed_again(void **s)
     assert_said("task task");
 }
 
-static void two_loops_share_one_uv_loop(void **s)
+struct pass_on { ASYNC_FRAME; async_future *from, *to; const char *text; };
+static ASYNC(pass_on)
+{
+    ASYNC_BEGIN(pass_on);
+    AWAIT_FUTURE(self->from);
+    say("%s", self->text);
+    if (self->to != NULL) async_future_set_result(self->to);
+    ASYNC_END;
+}
+
+static void two_loops_share_one_uv_loop_and_wake_each_other(void **s)
 {
     async_uv_loop second;
+    async_future a, b, c;
     (void)s;
     borrow();
     assert_int_equal(async_uv_loop_init(&second, &host, NULL), 0);
-    begin_task(&borrowed.base, CO(say_after, ASYNC_MS(4), "first"));
-    begin_task(&second.base, CO(say_after, ASYNC_MS(1), "second"));
+    async_future_init(&a, &borrowed.base);
+    async_future_init(&b, &second.base);
+    async_future_init(&c, &borrowed.base);
+    begin_task(&borrowed.base, CO(pass_on, &c, NULL, "c"));
+    begin_task(&second.base, CO(pass_on, &b, &c, "b"));
+    begin_task(&borrowed.base, CO(pass_on, &a, &b, "a"));
+    async_loop_call_later(&second.base, NULL, ASYNC_MS(1), set_future, &a);
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
+    assert_int_equal(async_loop_count_tasks(&borrowed.base), 0);
+    assert_int_equal(async_loop_count_tasks(&second.base), 0);
     async_loop_close(&second.base);
     give_back();
-    assert_said("second first");
+    assert_said("a b c");
 }
 
 struct stay_in_loop { ASYNC_FRAME; };
@@ -1398,7 +1427,7 @@ UNIT_MAIN(TEST(async_run_returns_zero_when_the_main_coroutine_has_ended),
           TEST(closing_a_borrowed_loop_cancels_its_tasks),
           TEST(a_borrowed_loop_may_be_closed_from_a_callback_of_libuv),
           TEST(a_uv_loop_may_be_borrowed_again),
-          TEST(two_loops_share_one_uv_loop),
+          TEST(two_loops_share_one_uv_loop_and_wake_each_other),
           TEST(a_loop_runs_on_while_another_on_the_same_uv_loop_is_run),
           TEST(a_borrowed_loop_gives_its_memory_back_once_libuv_has_run),
           TEST(sigint_cancels_the_main_coroutine_which_cleans_up),
