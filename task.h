@@ -940,6 +940,28 @@ void async__spawn_failed(async *co)
     async__raised(co, async__error_of_last_call);
 }
 
+static int async__is_gather(const async_future *future);
+static void async__gather_let_go(async_gathering *gathering);
+
+/* Whether it stands for something outside, which uses its memory: not one that
+ * could be cancelled at once, nor a gather, unless one of its children does. */
+static int async__in_flight(const async_future *future)
+{
+    const async_operation *operation =
+        (const async_operation *)(const void *)future;
+    const async_gathering *gathering =
+        (const async_gathering *)(const void *)future;
+    uint32_t i;
+    if ((future->kind & ASYNC__KIND_MASK) != ASYNC__OPERATION ||
+        future->state != ASYNC__PENDING ||
+        operation->cancel == async_operation_cancelled)
+        return 0;
+    if (!async__is_gather(future)) return 1;
+    for (i = 0; i < gathering->count; i++)
+        if (async__in_flight(gathering->children[i].future)) return 1;
+    return 0;
+}
+
 /* Whether some task waits for what goes on outside. */
 static int async__operations_in_flight(const async_loop *loop)
 {
@@ -948,7 +970,7 @@ static int async__operations_in_flight(const async_loop *loop)
         const async_future *future =
             (const async_future *)task->co->wait.future;
         if (!(task->co->flags & ASYNC__IS_SLEEPING) && future != NULL &&
-            (future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION)
+            async__in_flight(future))
             return 1;
     }
     return 0;
@@ -967,6 +989,8 @@ static void async__abandon(async_task *task)
     } else if (future != NULL) {
         if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
         async__drop(co);
+        if (async__is_gather(future))
+            async__gather_let_go((async_gathering *)(void *)future);
     }
     co->top = NULL;
     co->error = ASYNC_ECANCELED;
@@ -1143,8 +1167,15 @@ static void async__child_done(async_node *node)
     }
 }
 
+static int async__is_gather(const async_future *future)
+{
+    return (future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION &&
+           ((const async_operation *)(const void *)future)->cancel ==
+               async__gather_cancel;
+}
+
 /* Lets go of the children, wherever they stand. */
-void async_gather_clear(async_gathering *gathering)
+static void async__gather_let_go(async_gathering *gathering)
 {
     async_loop *loop = gathering->outer.future.loop;
     uint32_t i;
@@ -1164,6 +1195,13 @@ void async_gather_clear(async_gathering *gathering)
     if (gathering->children != NULL)
         async__release(loop, gathering->children,
                        gathering->room * sizeof(async__member));
+    gathering->children = NULL;
+    gathering->count = gathering->room = 0;
+}
+
+void async_gather_clear(async_gathering *gathering)
+{
+    async__gather_let_go(gathering);
     /* Who still waits for it is told; so is an error that nobody took. */
     if (gathering->started && (gathering->outer.future.shares == 0 ||
                                !async_future_done(&gathering->outer.future)))

@@ -78,9 +78,10 @@ struct async_uv_loop {
  *
  * Closing a loop that has its own also closes every handle that is left in
  * it.  A borrowed one goes on without Caesura, whose streams and handles are
- * closed: call its uv_run() once more, as always, before uv_loop_close().  It
- * may be closed from a callback of libuv when no task is pending; for tasks
- * that are, closing runs it. */
+ * closed: call its uv_run() once more, as always, before uv_loop_close().  (So
+ * close this before a uv_walk() that closes whatever it finds.)  It may be
+ * closed from a callback of libuv when no task is pending; for tasks that are,
+ * closing runs it. */
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
 

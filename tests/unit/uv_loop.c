@@ -400,11 +400,11 @@ static void run_forever_ends_when_it_is_stopped_and_can_begin_again(void **s)
     async_uv_loop loop;
     (void)s;
     async_uv_loop_init(&loop, NULL, NULL);
-    begin_task(&loop.base, CO(say_after, ASYNC_MS(4), "later"));
     async_loop_call_later(&loop.base, NULL, ASYNC_MS(1), stop, &loop);
     assert_int_equal(async_loop_run_forever(&loop.base), 0);
     say("stopped");
-    async_loop_call_later(&loop.base, NULL, ASYNC_MS(8), stop, &loop);
+    async_loop_call_later(&loop.base, NULL, ASYNC_MS(1), say_text, "later");
+    async_loop_call_later(&loop.base, NULL, ASYNC_MS(2), stop, &loop);
     assert_int_equal(async_loop_run_forever(&loop.base), 0);
     async_loop_close(&loop.base);
     assert_int_equal(async_loop_run_forever(&loop.base), ASYNC_ELOOPCLOSED);
@@ -453,6 +453,40 @@ static void closing_cancels_what_is_pending_and_says_so(void **s)
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_said("ran [Task was destroyed but it is pending!] cleaned");
+}
+
+/* Would clean up for a long time, and is waited for by another. */
+struct linger_on { ASYNC_FRAME; };
+static ASYNC(linger_on)
+{
+    ASYNC_BEGIN(linger_on);
+    ASYNC_TRY {
+        AWAIT(sleep_on, "cancelled");
+    } ASYNC_FINALLY {
+        AWAIT(sleep_on, "again");
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+struct gather_linger { ASYNC_FRAME; async_gathering all; };
+static ASYNC(gather_linger)
+{
+    ASYNC_BEGIN(gather_linger);
+    AWAIT_GATHER(&self->all, CO(linger_on));
+    ASYNC_END;
+}
+
+static void closing_does_not_wait_for_time_nor_for_who_waits_for_it(void **s)
+{
+    async_uv_loop loop;
+    (void)s;
+    async_uv_loop_init(&loop, NULL, NULL);
+    async_loop_set_exception_handler(&loop.base, say_report, NULL);
+    begin_task(&loop.base, CO(gather_linger));
+    async_loop_run_until_complete(&loop.base,
+                                  CO(say_after, ASYNC_MS(1), "ran"));
+    async_loop_close(&loop.base);
+    assert_said("ran [Task was destroyed but it is pending!] "
+                "[Task was destroyed but it is pending!] cancelled");
 }
 
 /* A request that only libuv can end: its memory is in the frame. */
@@ -870,6 +904,28 @@ static void stopping_the_loop_makes_uv_run_return(void **s)
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
     give_back();
     assert_said("stopped after other");
+}
+
+static void on_timer_stop(uv_timer_t *timer)
+{
+    async_loop_stop(&borrowed.base);
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void a_callback_of_libuv_may_stop_it_too(void **s)
+{
+    async_handle handle;
+    (void)s;
+    memset(&handle, 0, sizeof handle);
+    borrow();
+    async_loop_call_later(&borrowed.base, &handle, ASYNC_SECONDS(1000),
+                          say_text, "never");
+    uv_timer_init(&host, &program_timer);
+    uv_timer_start(&program_timer, on_timer_stop, 1, 0);
+    assert_int_not_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
+    async_handle_cancel(&handle);
+    give_back();
+    assert_said("");
 }
 
 static void stopped_before_uv_run_it_runs_one_iteration(void **s)
@@ -1399,6 +1455,7 @@ UNIT_MAIN(TEST(async_run_returns_zero_when_the_main_coroutine_has_ended),
           TEST(two_loops_in_a_thread_take_turns),
           TEST(a_loop_gives_all_its_memory_back),
           TEST(closing_cancels_what_is_pending_and_says_so),
+          TEST(closing_does_not_wait_for_time_nor_for_who_waits_for_it),
           TEST(closing_waits_for_the_requests_of_pending_tasks),
           TEST(closing_closes_handles_that_the_program_has_left),
           TEST(only_the_programs_handles_are_counted),
@@ -1416,6 +1473,7 @@ UNIT_MAIN(TEST(async_run_returns_zero_when_the_main_coroutine_has_ended),
           TEST(a_future_set_by_a_callback_of_libuv_wakes_the_task),
           TEST(a_cancelled_timer_no_longer_keeps_uv_run),
           TEST(stopping_the_loop_makes_uv_run_return),
+          TEST(a_callback_of_libuv_may_stop_it_too),
           TEST(stopped_before_uv_run_it_runs_one_iteration),
           TEST(tasks_go_on_when_the_program_has_stopped_uv_run),
           TEST(run_until_complete_runs_a_borrowed_loop),
