@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 
-struct hello { ASYNC_FRAME; };  /* what survives an await: nothing here */
+struct hello {
+    ASYNC_FRAME;
+}; /* what survives an await: nothing here */
 static ASYNC(hello)
 {
     ASYNC_BEGIN(hello);
