@@ -57,8 +57,7 @@ static ASYNC(client)
         AWAIT(async_tcp_connect, &self->server,
               (const struct sockaddr *)&job.server);
         if (++job.connected > job.most) job.most = job.connected;
-        for (self->message = 0; self->message < job.messages;
-             self->message++) {
+        for (self->message = 0; self->message < job.messages; self->message++) {
             for (i = 0; i < job.bytes; i++)
                 self->buffer[i] = byte_of(self->id, self->sent++);
             AWAIT(async_stream_write, &self->server, self->buffer,
@@ -101,8 +100,7 @@ static int argument(char **argv, int argc, int i, int otherwise)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr,
-                "usage: echo_client PORT [CLIENTS [MESSAGES [BYTES]]]\n");
+        fprintf(stderr, "usage: echo_client PORT [CLIENTS [MESSAGES [BYTES]]]\n");
         return 2;
     }
     job.messages = argument(argv, argc, 3, 10);

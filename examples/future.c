@@ -13,12 +13,7 @@ static int set(void *future)
     return ASYNC_SET_RESULT((text_future *)future, "the future is here");
 }
 
-struct program {
-    ASYNC_FRAME;
-    text_future future;
-    async_handle timer;
-    text result;
-};
+struct program { ASYNC_FRAME; text_future future; async_handle timer; text result; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

@@ -8,9 +8,7 @@
 
 #include <stdio.h>
 
-struct hello {
-    ASYNC_FRAME;
-}; /* what survives an await: nothing here */
+struct hello { ASYNC_FRAME; };  /* what survives an await: nothing here */
 static ASYNC(hello)
 {
     ASYNC_BEGIN(hello);

@@ -8,8 +8,7 @@ static ASYNC(program)
     async_future_init(&self->f, async_loop_of(co));
     async_loop_call_later(async_loop_of(co), NULL, 3 * U, print_line, "3");
     async_loop_call_later(async_loop_of(co), NULL, 1 * U, print_line, "1");
-    async_loop_call_at(async_loop_of(co), NULL, self->t0 + 2 * U, print_line,
-                       "2");
+    async_loop_call_at(async_loop_of(co), NULL, self->t0 + 2 * U, print_line, "2");
     async_loop_call_at(async_loop_of(co), NULL, self->t0 + 5 * U, set_result,
                        &self->f);
     async_loop_call_later(async_loop_of(co), NULL, 4 * U, print_line, "4");

@@ -35,7 +35,6 @@ static ASYNC(program2)
 int main(void)
 {
     if (run(CO(program)) == E_KEY) puts("KeyError k");
-    if (run(CO(program2)) == ASYNC_ECANCELED)
-        puts("CancelledError out of run");
+    if (run(CO(program2)) == ASYNC_ECANCELED) puts("CancelledError out of run");
     return 0;
 }

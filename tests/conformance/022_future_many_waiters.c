@@ -15,12 +15,7 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program {
-    ASYNC_FRAME;
-    int_future f;
-    async_gathering ts;
-    int i, round;
-};
+struct program { ASYNC_FRAME; int_future f; async_gathering ts; int i, round; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

@@ -76,8 +76,7 @@ static ASYNC(program)
     AWAIT(async_sleep, 0);
     async_task_cancel(self->t.task);
     AWAIT_TASK_INTO(self->result, self->t);
-    printf("%s %s\n", self->result,
-           boolean(async_task_cancelled(self->t.task)));
+    printf("%s %s\n", self->result, boolean(async_task_cancelled(self->t.task)));
     async_task_release(self->t.task);
     ASYNC_END;
 }

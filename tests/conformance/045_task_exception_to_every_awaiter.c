@@ -24,12 +24,7 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program {
-    ASYNC_FRAME;
-    async_task *t;
-    async_gathering all;
-    int a, b, again;
-};
+struct program { ASYNC_FRAME; async_task *t; async_gathering all; int a, b, again; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
