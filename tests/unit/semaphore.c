@@ -1,45 +1,7 @@
 /* The semaphore, and ASYNC_WITH. */
-#define ASYNC_IMPLEMENTATION
-#define ASYNC_USER_ERRORS(X) X(EKEY, -10001, "no such key")
-#include "../../async/sync.h"
-#include "../../async/test/virtual.h"
-
-#include "unit.h"
+#include "sync.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static async_virtual_loop loop;
-
-/* What goes to the exception handler is part of the story. */
-static int report(async_loop *of, const async_exception_context *context,
-                  void *argument)
-{
-    (void)of, (void)argument;
-    say("[%s: %s]", context->message, async_error_name(context->error));
-    return 0;
-}
-
-/* Runs a coroutine, and then what it left behind, until nothing can happen
- * any more: no task may remain. */
-static int run(async_object main)
-{
-    int result;
-    async_virtual_loop_init(&loop, NULL);
-    async_loop_set_exception_handler(&loop.base, report, NULL);
-    result = async_loop_run_until_complete(&loop.base, main);
-    assert_int_equal(async_loop_run_forever(&loop.base), ASYNC_EDEADLOCK);
-    assert_null(async_all_tasks(&loop.base, NULL));
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    return result;
-}
-#define RUN(...) run(CO(__VA_ARGS__))
-
-/* The time in seconds. */
-static int seconds(void)
-{
-    return (int)(async_loop_time(&loop.base) / ASYNC_SECONDS(1));
-}
 
 static async_semaphore semaphore;
 
@@ -574,15 +536,6 @@ static void driven_by_hand_it_may_acquire_but_not_wait(void **s)
 
 /* --- stress -------------------------------------------------------------- */
 
-static uint32_t seed;
-static int chance(int below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (int)(seed % (uint32_t)below);
-}
-
 enum { PERMITS = 3, WORKERS = 20, TURNS = 15 };
 static int inside, most, turns;
 
@@ -635,13 +588,7 @@ static void no_permit_is_lost_or_made_by_random_cancellations(void **s)
         seed = round * 2654435761u;
         inside = most = turns = 0;
         async_semaphore_init(&semaphore, PERMITS);
-        async_virtual_loop_init(&loop, NULL);
-        /* Every other round in a random order, too. */
-        async_virtual_loop_shuffle(&loop, round % 2 ? 0 : round);
-        assert_int_equal(async_loop_run_until_complete(&loop.base, CO(chaos)),
-                         0);
-        assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-        assert_int_equal(async_loop_close(&loop.base), 0);
+        run_by_chance(round, CO(chaos));
         assert_int_equal(inside, 0);
         assert_int_equal(most, PERMITS);
         assert_in_range(turns, WORKERS, WORKERS * TURNS);
