@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_lock *lock; char n; int i; };
 static ASYNC(w)
 {
@@ -15,7 +14,12 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_lock lock; async_gathering all; async_task *t; };
+struct program {
+    ASYNC_FRAME;
+    async_lock lock;
+    async_gathering all;
+    async_task *t;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct other { ASYNC_FRAME; async_lock *lock; };
 static ASYNC(other)
 {
