@@ -2,19 +2,24 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_condition *c; int n; };
 static ASYNC(w)
 {
     ASYNC_BEGIN(w);
     ASYNC_WITH(async_condition, self->c) {
         AWAIT(async_condition_wait, self->c);
-        printf("%d woke %s\n", self->n, boolean(async_condition_locked(self->c)));
+        printf("%d woke %s\n", self->n,
+               boolean(async_condition_locked(self->c)));
     } ASYNC_END_WITH
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_condition c; async_gathering ts; int i, call, error; };
+struct program {
+    ASYNC_FRAME;
+    async_condition c;
+    async_gathering ts;
+    int i, call, error;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

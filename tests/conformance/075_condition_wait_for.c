@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct box { int items[3]; int count; };
 
 /* Python's predicate gives "ok", and that is the result. */
@@ -23,14 +22,21 @@ static ASYNC(consumer)
 {
     ASYNC_BEGIN(consumer);
     ASYNC_WITH(async_condition, self->c) {
-        AWAIT_INTO(self->r, async_condition_wait_for, self->c, is_full, self->box);
+        AWAIT_INTO(self->r, async_condition_wait_for, self->c, is_full,
+                   self->box);
         printf("consumer %s [%d, %d, %d]\n", self->r == OK ? "ok" : "?",
                self->box->items[0], self->box->items[1], self->box->items[2]);
     } ASYNC_END_WITH
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_condition c; struct box box; async_task *t; int i, k; };
+struct program {
+    ASYNC_FRAME;
+    async_condition c;
+    struct box box;
+    async_task *t;
+    int i, k;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_condition *c; };
 static ASYNC(w)
 {

@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_semaphore *s; char n; };
 static ASYNC(w)
 {
@@ -17,7 +16,12 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_semaphore s; async_task *a, *b, *c; int i; };
+struct program {
+    ASYNC_FRAME;
+    async_semaphore s;
+    async_task *a, *b, *c;
+    int i;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
@@ -30,7 +34,8 @@ static ASYNC(program)
     async_task_cancel(self->a);
     for (self->i = 0; self->i < 4; self->i++) AWAIT(async_sleep, 0);
     printf("{'A': %s, 'B': %s, 'C': %s}\n", boolean(async_task_done(self->a)),
-           boolean(async_task_done(self->b)), boolean(async_task_done(self->c)));
+           boolean(async_task_done(self->b)),
+           boolean(async_task_done(self->c)));
     async_task_cancel(self->c);
     AWAIT(until_ended, self->c);
     async_task_release(self->a);

@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct program { ASYNC_FRAME; async_bounded_semaphore b; async_semaphore s; };
 static ASYNC(program)
 {

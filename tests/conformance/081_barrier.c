@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_barrier *b; char n; int i; };
 static ASYNC(w)
 {
@@ -45,7 +44,8 @@ static ASYNC(program)
     async_barrier_init(&self->alone, 1);
     AWAIT_INTO(self->pos, async_barrier_wait, &self->alone);
     printf("with %d\n", self->pos);
-    if (async_barrier_init(&self->alone, 0) == ASYNC_EINVAL) puts("ValueError");
+    if (async_barrier_init(&self->alone, 0) == ASYNC_EINVAL)
+        puts("ValueError");
     ASYNC_END;
 }
 

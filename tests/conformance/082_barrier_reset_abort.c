@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_barrier *b; char n; int i; };
 static ASYNC(w)
 {

@@ -16,7 +16,8 @@ static ASYNC(leave)
 {
     ASYNC_BEGIN(leave);
     AWAIT(async_sleep, 0);
-    printf("exit %s %s\n", self->n, self->error ? exception_name(self->error) : "None");
+    printf("exit %s %s\n", self->n,
+           self->error ? exception_name(self->error) : "None");
     ASYNC_END;
 }
 

@@ -32,7 +32,12 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; shared_task t; async_task *a, *b; int shielded; };
+struct program {
+    ASYNC_FRAME;
+    shared_task t;
+    async_task *a, *b;
+    int shielded;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

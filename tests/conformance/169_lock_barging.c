@@ -2,7 +2,6 @@
 
 #include "../../async/sync.h"
 
-
 struct w { ASYNC_FRAME; async_lock *lock; char n; };
 static ASYNC(w)
 {
@@ -15,7 +14,12 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_lock lock; async_task *a, *n; async_gathering both; };
+struct program {
+    ASYNC_FRAME;
+    async_lock lock;
+    async_task *a, *n;
+    async_gathering both;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

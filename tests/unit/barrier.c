@@ -6,7 +6,12 @@
 static async_barrier barrier;
 
 /* Comes after some seconds, and waits at the barrier so many times. */
-struct party { ASYNC_FRAME; const char *name; int seconds, rounds; int i, error; };
+struct party {
+    ASYNC_FRAME;
+    const char *name;
+    int seconds, rounds;
+    int i, error;
+};
 static ASYNC(party)
 {
     ASYNC_BEGIN(party);
@@ -260,16 +265,13 @@ static void one_that_is_cancelled_when_all_are_there_keeps_nobody(void **s)
     assert_said("c2@1 a:ASYNC_ECANCELED b1@1 b2@4 a0@4 c1@4");
 }
 
-UNIT_MAIN(
-    TEST(all_go_on_when_the_last_has_come_who_does_so_first),
-    TEST(it_can_be_used_again_at_once),
-    TEST(n_waiting_counts_those_who_wait_for_more_to_come),
-    TEST(for_one_nobody_waits_not_even_driven_by_hand),
-    TEST(it_takes_at_least_one),
-    TEST(driven_by_hand_one_may_not_wait),
-    TEST(reset_sends_away_those_who_wait),
-    TEST(who_comes_while_it_is_reset_waits_for_the_next_round),
-    TEST(abort_breaks_it_until_it_is_reset),
-    TEST(one_that_is_cancelled_is_counted_no_more),
-    TEST(one_that_is_cancelled_when_all_are_there_keeps_nobody)
-)
+UNIT_MAIN(TEST(all_go_on_when_the_last_has_come_who_does_so_first),
+          TEST(it_can_be_used_again_at_once),
+          TEST(n_waiting_counts_those_who_wait_for_more_to_come),
+          TEST(for_one_nobody_waits_not_even_driven_by_hand),
+          TEST(it_takes_at_least_one), TEST(driven_by_hand_one_may_not_wait),
+          TEST(reset_sends_away_those_who_wait),
+          TEST(who_comes_while_it_is_reset_waits_for_the_next_round),
+          TEST(abort_breaks_it_until_it_is_reset),
+          TEST(one_that_is_cancelled_is_counted_no_more),
+          TEST(one_that_is_cancelled_when_all_are_there_keeps_nobody))

@@ -13,8 +13,8 @@ static ASYNC(waiter)
     ASYNC_WITH(async_condition, &condition) {
         ASYNC_TRY {
             AWAIT(async_condition_wait, &condition);
-        } ASYNC_EXCEPT_ALL(self->error) {
-        } ASYNC_END_TRY
+        } ASYNC_EXCEPT_ALL(self->error) {}
+        ASYNC_END_TRY
         say("%s%s%s", self->name, self->error ? ":" : "",
             self->error ? async_error_name(self->error) : "");
         assert_true(async_condition_locked(&condition));
@@ -144,8 +144,8 @@ static ASYNC(unlocked)
     ASYNC_END;
 }
 
-static void without_the_lock_one_may_neither_wait_nor_notify_nor_release(
-    void **s)
+static void
+without_the_lock_one_may_neither_wait_nor_notify_nor_release(void **s)
 {
     (void)s;
     assert_int_equal(RUN(unlocked), 0);
@@ -394,8 +394,8 @@ static ASYNC(cancels_waiting_for_one)
     ASYNC_END;
 }
 
-static void with_around_a_wait_that_is_cancelled_releases_the_lock_once(
-    void **s)
+static void
+with_around_a_wait_that_is_cancelled_releases_the_lock_once(void **s)
 {
     (void)s;
     assert_int_equal(RUN(cancels_waiting_for_one), 0);
@@ -426,10 +426,15 @@ static ASYNC(leaves)
 
 static void with_releases_the_lock_on_every_way_out(void **s)
 {
-    static const struct { char how; int result; const char *story; } ways[] = {
-        { 0, 0, "end0 end1" }, { 'b', 0, "" }, { 'c', 0, "" },
-        { 'r', 0, "" },        { 'e', EKEY, "" }
-    };
+    static const struct {
+        char how;
+        int result;
+        const char *story;
+    } ways[] = { { 0, 0, "end0 end1" },
+                 { 'b', 0, "" },
+                 { 'c', 0, "" },
+                 { 'r', 0, "" },
+                 { 'e', EKEY, "" } };
     size_t i;
     (void)s;
     async_condition_init(&condition, NULL);
@@ -449,13 +454,46 @@ static void driven_by_hand_one_may_not_wait_and_keeps_the_lock(void **s)
     (void)s;
     async_condition_init(&condition, NULL);
     assert_int_equal(async_init(&co, memory, sizeof memory,
-                                CO(async_condition_acquire, &condition)), 0);
+                                CO(async_condition_acquire, &condition)),
+                     0);
     assert_int_equal(async_send(&co), 0);
     assert_int_equal(async_init(&co, memory, sizeof memory,
-                                CO(async_condition_wait, &condition)), 0);
+                                CO(async_condition_wait, &condition)),
+                     0);
     assert_int_equal(async_send(&co), ASYNC_ENOTASK);
     assert_true(async_condition_locked(&condition));
     assert_int_equal(async_condition_notify(&condition, 1), 0);
+}
+
+struct drives_one { ASYNC_FRAME; async_task *task; };
+static ASYNC(drives_one)
+{
+    ASYNC_BEGIN(drives_one);
+    async_condition_init(&condition, NULL);
+    AWAIT(async_condition_acquire, &condition);
+    self->task = async_create_task(CO(notify, 1));
+    ASYNC_SUSPEND; /* it stands in line for the lock */
+    {
+        async by_hand;
+        void *memory[100];
+        assert_int_equal(async_init(&by_hand, memory, sizeof memory,
+                                    CO(async_condition_wait, &condition)),
+                         0);
+        assert_int_equal(async_send(&by_hand), ASYNC_ENOTASK);
+        assert_true(async_condition_locked(&condition));
+    }
+    ASYNC_SUSPEND;
+    say("released");
+    async_condition_release(&condition);
+    AWAIT_JOIN(self->task);
+    ASYNC_END;
+}
+
+static void nor_does_it_give_up_the_lock_to_who_waits_for_it(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(drives_one), 0);
+    assert_said("released notified");
 }
 
 ASYNC_STATIC_TASK(still, ASYNC_FRAMES(waiter, async_condition_acquire,
@@ -466,8 +504,8 @@ static ASYNC(waits_in_static_memory)
 {
     ASYNC_BEGIN(waits_in_static_memory);
     async_condition_init(&condition, NULL);
-    assert_int_equal(async_task_start(&still, async_loop_of(co),
-                                      CO(waiter, "static")), 0);
+    assert_int_equal(
+        async_task_start(&still, async_loop_of(co), CO(waiter, "static")), 0);
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     ASYNC_WITH(async_condition, &condition) {
         async_condition_notify(&condition, 1);
@@ -508,12 +546,16 @@ static ASYNC(taker)
                 items--;
                 taken++;
             } ASYNC_END_WITH
-        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-        } ASYNC_END_TRY
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+        ASYNC_END_TRY
     }
     ASYNC_END;
 }
-struct chaos { ASYNC_FRAME; async_task *takers[WORKERS]; int i, made, finished; };
+struct chaos {
+    ASYNC_FRAME;
+    async_task *takers[WORKERS];
+    int i, made, finished;
+};
 static ASYNC(chaos)
 {
     ASYNC_BEGIN(chaos);
@@ -554,24 +596,23 @@ static void no_notification_is_lost_by_random_cancellations(void **s)
     }
 }
 
-UNIT_MAIN(
-    TEST(notify_wakes_so_many_in_order_and_one_after_the_other),
-    TEST(notify_all_wakes_all),
-    TEST(a_notification_with_nobody_waiting_is_not_remembered),
-    TEST(one_that_is_notified_waits_for_the_lock),
-    TEST(without_the_lock_one_may_neither_wait_nor_notify_nor_release),
-    TEST(several_may_share_a_lock),
-    TEST(zeroed_memory_is_one_with_a_lock_of_its_own),
-    TEST(wait_for_asks_at_first_and_after_each_notification),
-    TEST(wait_for_does_not_wait_for_what_is_so),
-    TEST(one_that_is_cancelled_has_the_lock_when_it_learns_of_it),
-    TEST(however_often_it_is_cancelled_meanwhile),
-    TEST(one_that_is_cancelled_when_notified_notifies_the_next),
-    TEST(and_so_does_one_that_waits_for_the_lock_by_then),
-    TEST(a_limit_in_time_leaves_with_the_lock),
-    TEST(with_around_a_wait_that_is_cancelled_releases_the_lock_once),
-    TEST(with_releases_the_lock_on_every_way_out),
-    TEST(driven_by_hand_one_may_not_wait_and_keeps_the_lock),
+UNIT_MAIN(TEST(notify_wakes_so_many_in_order_and_one_after_the_other),
+          TEST(notify_all_wakes_all),
+          TEST(a_notification_with_nobody_waiting_is_not_remembered),
+          TEST(one_that_is_notified_waits_for_the_lock),
+          TEST(without_the_lock_one_may_neither_wait_nor_notify_nor_release),
+          TEST(several_may_share_a_lock),
+          TEST(zeroed_memory_is_one_with_a_lock_of_its_own),
+          TEST(wait_for_asks_at_first_and_after_each_notification),
+          TEST(wait_for_does_not_wait_for_what_is_so),
+          TEST(one_that_is_cancelled_has_the_lock_when_it_learns_of_it),
+          TEST(however_often_it_is_cancelled_meanwhile),
+          TEST(one_that_is_cancelled_when_notified_notifies_the_next),
+          TEST(and_so_does_one_that_waits_for_the_lock_by_then),
+          TEST(a_limit_in_time_leaves_with_the_lock),
+          TEST(with_around_a_wait_that_is_cancelled_releases_the_lock_once),
+          TEST(with_releases_the_lock_on_every_way_out),
+          TEST(driven_by_hand_one_may_not_wait_and_keeps_the_lock),
+          TEST(nor_does_it_give_up_the_lock_to_who_waits_for_it),
     TEST(it_takes_the_lock_again_without_further_memory),
-    TEST(no_notification_is_lost_by_random_cancellations)
-)
+          TEST(no_notification_is_lost_by_random_cancellations))

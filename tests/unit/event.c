@@ -221,14 +221,11 @@ static void a_callback_may_set_it(void **s)
     assert_said("@3");
 }
 
-UNIT_MAIN(
-    TEST(setting_it_wakes_all_in_the_order_in_which_they_came),
-    TEST(while_it_is_set_nobody_suspends),
-    TEST(clearing_it_does_not_take_back_that_they_were_woken),
-    TEST(one_that_has_been_woken_is_not_woken_twice),
-    TEST(zeroed_memory_is_one_that_is_not_set),
-    TEST(one_that_is_cancelled_leaves_the_others_alone),
-    TEST(cancellation_wins_over_having_been_woken),
-    TEST(driven_by_hand_one_may_not_wait),
-    TEST(a_callback_may_set_it)
-)
+UNIT_MAIN(TEST(setting_it_wakes_all_in_the_order_in_which_they_came),
+          TEST(while_it_is_set_nobody_suspends),
+          TEST(clearing_it_does_not_take_back_that_they_were_woken),
+          TEST(one_that_has_been_woken_is_not_woken_twice),
+          TEST(zeroed_memory_is_one_that_is_not_set),
+          TEST(one_that_is_cancelled_leaves_the_others_alone),
+          TEST(cancellation_wins_over_having_been_woken),
+          TEST(driven_by_hand_one_may_not_wait), TEST(a_callback_may_set_it))

@@ -158,7 +158,8 @@ static ASYNC(wants_it_back)
     ASYNC_END;
 }
 
-static void who_releases_it_and_wants_it_back_stands_behind_the_others(void **s)
+static void
+who_releases_it_and_wants_it_back_stands_behind_the_others(void **s)
 {
     (void)s;
     assert_int_equal(RUN(wants_it_back), 0);
@@ -437,8 +438,8 @@ static ASYNC(waits_in_static_memory)
     ASYNC_BEGIN(waits_in_static_memory);
     async_lock_init(&lock);
     AWAIT(async_lock_acquire, &lock);
-    assert_int_equal(async_task_start(&still, async_loop_of(co),
-                                      CO(taker, "static")), 0);
+    assert_int_equal(
+        async_task_start(&still, async_loop_of(co), CO(taker, "static")), 0);
     ASYNC_SUSPEND;
     async_lock_release(&lock);
     AWAIT_TASK(&still.task);
@@ -474,8 +475,8 @@ static ASYNC(worker)
                 } ASYNC_END_TRY
             } ASYNC_END_WITH
             AWAIT(async_sleep, chance(3));
-        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-        } ASYNC_END_TRY
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+        ASYNC_END_TRY
     }
     ASYNC_END;
 }
@@ -515,24 +516,22 @@ static void it_is_never_lost_nor_held_twice_by_random_cancellations(void **s)
     }
 }
 
-UNIT_MAIN(
-    TEST(one_at_a_time_has_it_in_order_of_arrival),
-    TEST(a_free_one_is_taken_without_suspending),
-    TEST(zeroed_memory_is_a_free_one),
-    TEST(releasing_a_free_one_is_an_error),
-    TEST(a_newcomer_does_not_overtake_those_who_wait),
-    TEST(who_releases_it_and_wants_it_back_stands_behind_the_others),
-    TEST(who_holds_it_and_acquires_it_waits_for_itself),
-    TEST(one_that_is_cancelled_does_not_take_it),
-    TEST(one_that_is_cancelled_in_its_turn_passes_it_on),
-    TEST(nobody_queues_behind_those_that_are_cancelled),
-    TEST(cancelling_one_who_waits_wakes_nobody_while_it_is_held),
-    TEST(with_releases_it_on_every_way_out),
-    TEST(with_raises_the_error_of_releasing_it),
-    TEST(the_error_of_releasing_it_can_be_caught_around_the_with),
-    TEST(with_releases_it_when_it_is_cancelled),
-    TEST(with_releases_nothing_when_acquiring_is_cancelled),
-    TEST(driven_by_hand_it_may_acquire_but_not_wait),
-    TEST(a_task_in_static_memory_waits_in_its_own_frame),
-    TEST(it_is_never_lost_nor_held_twice_by_random_cancellations)
-)
+UNIT_MAIN(TEST(one_at_a_time_has_it_in_order_of_arrival),
+          TEST(a_free_one_is_taken_without_suspending),
+          TEST(zeroed_memory_is_a_free_one),
+          TEST(releasing_a_free_one_is_an_error),
+          TEST(a_newcomer_does_not_overtake_those_who_wait),
+          TEST(who_releases_it_and_wants_it_back_stands_behind_the_others),
+          TEST(who_holds_it_and_acquires_it_waits_for_itself),
+          TEST(one_that_is_cancelled_does_not_take_it),
+          TEST(one_that_is_cancelled_in_its_turn_passes_it_on),
+          TEST(nobody_queues_behind_those_that_are_cancelled),
+          TEST(cancelling_one_who_waits_wakes_nobody_while_it_is_held),
+          TEST(with_releases_it_on_every_way_out),
+          TEST(with_raises_the_error_of_releasing_it),
+          TEST(the_error_of_releasing_it_can_be_caught_around_the_with),
+          TEST(with_releases_it_when_it_is_cancelled),
+          TEST(with_releases_nothing_when_acquiring_is_cancelled),
+          TEST(driven_by_hand_it_may_acquire_but_not_wait),
+          TEST(a_task_in_static_memory_waits_in_its_own_frame),
+          TEST(it_is_never_lost_nor_held_twice_by_random_cancellations))

@@ -56,7 +56,8 @@ static ASYNC(users)
     ASYNC_END;
 }
 
-static void as_many_as_there_are_permits_have_them_in_order_of_arrival(void **s)
+static void
+as_many_as_there_are_permits_have_them_in_order_of_arrival(void **s)
 {
     (void)s;
     assert_int_equal(RUN(users), 0);
@@ -141,8 +142,8 @@ static ASYNC(order)
     ASYNC_END;
 }
 
-static void permits_go_to_those_who_wait_in_the_order_in_which_they_came(
-    void **s)
+static void
+permits_go_to_those_who_wait_in_the_order_in_which_they_came(void **s)
 {
     (void)s;
     assert_int_equal(RUN(order), 0);
@@ -167,8 +168,8 @@ static ASYNC(barges)
     ASYNC_END;
 }
 
-static void a_newcomer_does_not_overtake_one_who_has_been_given_a_permit(
-    void **s)
+static void
+a_newcomer_does_not_overtake_one_who_has_been_given_a_permit(void **s)
 {
     (void)s;
     assert_int_equal(RUN(barges), 0);
@@ -633,8 +634,8 @@ static ASYNC(worker)
                 } ASYNC_END_TRY
             } ASYNC_END_WITH
             AWAIT(async_sleep, chance(3));
-        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-        } ASYNC_END_TRY
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+        ASYNC_END_TRY
     }
     ASYNC_END;
 }
@@ -673,32 +674,29 @@ static void no_permit_is_lost_or_made_by_random_cancellations(void **s)
     }
 }
 
-UNIT_MAIN(
-    TEST(as_many_as_there_are_permits_have_them_in_order_of_arrival),
-    TEST(a_free_permit_is_taken_without_suspending),
-    TEST(locked_tells_whether_acquiring_would_have_to_wait),
-    TEST(it_cannot_begin_with_less_than_no_permit),
-    TEST(releasing_more_than_was_acquired_adds_permits),
-    TEST(permits_go_to_those_who_wait_in_the_order_in_which_they_came),
-    TEST(a_newcomer_does_not_overtake_one_who_has_been_given_a_permit),
-    TEST(who_releases_stands_behind_the_others_even_if_one_is_left),
-    TEST(all_permits_that_became_free_meanwhile_are_given_out),
-    TEST(a_waiter_that_is_cancelled_takes_nothing),
-    TEST(nobody_queues_behind_waiters_that_are_cancelled),
-    TEST(one_that_is_cancelled_with_a_permit_passes_it_on),
-    TEST(a_permit_passed_on_skips_those_that_are_cancelled_too),
-    TEST(a_limit_in_time_leaves_no_trace),
-    TEST(with_releases_at_its_end_and_at_break_and_continue),
-    TEST(with_releases_at_return),
-    TEST(with_releases_at_an_error),
-    TEST(with_releases_when_it_is_cancelled),
-    TEST(with_releases_nothing_when_acquiring_is_cancelled),
-    TEST(one_with_may_stand_in_another),
-    TEST(a_with_in_a_finally_keeps_the_error_on_its_way),
-    TEST(driven_by_hand_it_may_acquire_but_not_wait),
-    TEST(a_bounded_one_lets_in_as_many_too),
-    TEST(a_bounded_one_cannot_be_released_more_often_than_acquired),
-    TEST(a_bounded_one_cannot_begin_with_less_than_no_permit),
-    TEST(with_releases_a_bounded_one_on_every_way_out),
-    TEST(no_permit_is_lost_or_made_by_random_cancellations)
-)
+UNIT_MAIN(TEST(as_many_as_there_are_permits_have_them_in_order_of_arrival),
+          TEST(a_free_permit_is_taken_without_suspending),
+          TEST(locked_tells_whether_acquiring_would_have_to_wait),
+          TEST(it_cannot_begin_with_less_than_no_permit),
+          TEST(releasing_more_than_was_acquired_adds_permits),
+          TEST(permits_go_to_those_who_wait_in_the_order_in_which_they_came),
+          TEST(a_newcomer_does_not_overtake_one_who_has_been_given_a_permit),
+          TEST(who_releases_stands_behind_the_others_even_if_one_is_left),
+          TEST(all_permits_that_became_free_meanwhile_are_given_out),
+          TEST(a_waiter_that_is_cancelled_takes_nothing),
+          TEST(nobody_queues_behind_waiters_that_are_cancelled),
+          TEST(one_that_is_cancelled_with_a_permit_passes_it_on),
+          TEST(a_permit_passed_on_skips_those_that_are_cancelled_too),
+          TEST(a_limit_in_time_leaves_no_trace),
+          TEST(with_releases_at_its_end_and_at_break_and_continue),
+          TEST(with_releases_at_return), TEST(with_releases_at_an_error),
+          TEST(with_releases_when_it_is_cancelled),
+          TEST(with_releases_nothing_when_acquiring_is_cancelled),
+          TEST(one_with_may_stand_in_another),
+          TEST(a_with_in_a_finally_keeps_the_error_on_its_way),
+          TEST(driven_by_hand_it_may_acquire_but_not_wait),
+          TEST(a_bounded_one_lets_in_as_many_too),
+          TEST(a_bounded_one_cannot_be_released_more_often_than_acquired),
+          TEST(a_bounded_one_cannot_begin_with_less_than_no_permit),
+          TEST(with_releases_a_bounded_one_on_every_way_out),
+          TEST(no_permit_is_lost_or_made_by_random_cancellations))

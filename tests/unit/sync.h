@@ -13,8 +13,8 @@
 static async_virtual_loop loop;
 
 /* What goes to the exception handler is part of the story. */
-static inline int report(async_loop *of, const async_exception_context *context,
-                         void *argument)
+static inline int
+report(async_loop *of, const async_exception_context *context, void *argument)
 {
     (void)of, (void)argument;
     say("[%s: %s]", context->message, async_error_name(context->error));
@@ -69,8 +69,8 @@ static inline ASYNC(joined)
     ASYNC_BEGIN(joined);
     ASYNC_TRY {
         AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     ASYNC_END;
 }
 
