@@ -614,5 +614,5 @@ UNIT_MAIN(TEST(notify_wakes_so_many_in_order_and_one_after_the_other),
           TEST(with_releases_the_lock_on_every_way_out),
           TEST(driven_by_hand_one_may_not_wait_and_keeps_the_lock),
           TEST(nor_does_it_give_up_the_lock_to_who_waits_for_it),
-    TEST(it_takes_the_lock_again_without_further_memory),
+          TEST(it_takes_the_lock_again_without_further_memory),
           TEST(no_notification_is_lost_by_random_cancellations))
