@@ -154,7 +154,13 @@ extern "C" {
     X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
     X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
     X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them") \
-    X(ASYNC_ECLOSED, -5022, "it is closed")
+    X(ASYNC_ECLOSED, -5022, "it is closed")                                   \
+    X(ASYNC_ENOTACQUIRED, -5040, "Lock is not acquired.")                     \
+    X(ASYNC_EWAITUNLOCKED, -5041, "cannot wait on un-acquired lock")          \
+    X(ASYNC_ENOTIFYUNLOCKED, -5042, "cannot notify on un-acquired lock")      \
+    X(ASYNC_EBROKENBARRIER, -5043, "Abort or reset of barrier")               \
+    X(ASYNC_EOVERRELEASED, -5044, /* ValueError */                            \
+      "BoundedSemaphore released too many times")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)

@@ -75,8 +75,22 @@ static inline const char *exception_name(int error)
     case ASYNC_ECANCELED: return "CancelledError";
     case ASYNC_ETIMEDOUT: return "TimeoutError";
     case ASYNC_EINVALSTATE: return "InvalidStateError";
+    case ASYNC_ENOTACQUIRED: return "RuntimeError";
+    case ASYNC_EOVERRELEASED: return "ValueError";
     }
     return async_strerror(error);
+}
+
+/* asyncio.wait([task]): goes on when it has ended, however that was. */
+struct until_ended { ASYNC_FRAME; async_task *task; int error; };
+static inline ASYNC(until_ended)
+{
+    ASYNC_BEGIN(until_ended);
+    ASYNC_TRY {
+        AWAIT_TASK(self->task);
+    } ASYNC_EXCEPT_ALL(self->error) {
+    } ASYNC_END_TRY
+    ASYNC_END;
 }
 
 /* Whole units since `start`, as the programs print them. */

@@ -1,45 +1,7 @@
 /* The semaphore, and ASYNC_WITH. */
-#define ASYNC_IMPLEMENTATION
-#define ASYNC_USER_ERRORS(X) X(EKEY, -10001, "no such key")
-#include "../../async/sync.h"
-#include "../../async/test/virtual.h"
-
-#include "unit.h"
+#include "sync.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static async_virtual_loop loop;
-
-/* What goes to the exception handler is part of the story. */
-static int report(async_loop *of, const async_exception_context *context,
-                  void *argument)
-{
-    (void)of, (void)argument;
-    say("[%s: %s]", context->message, async_error_name(context->error));
-    return 0;
-}
-
-/* Runs a coroutine, and then what it left behind, until nothing can happen
- * any more: no task may remain. */
-static int run(async_object main)
-{
-    int result;
-    async_virtual_loop_init(&loop, NULL);
-    async_loop_set_exception_handler(&loop.base, report, NULL);
-    result = async_loop_run_until_complete(&loop.base, main);
-    assert_int_equal(async_loop_run_forever(&loop.base), ASYNC_EDEADLOCK);
-    assert_null(async_all_tasks(&loop.base, NULL));
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    return result;
-}
-#define RUN(...) run(CO(__VA_ARGS__))
-
-/* The time in seconds. */
-static int seconds(void)
-{
-    return (int)(async_loop_time(&loop.base) / ASYNC_SECONDS(1));
-}
 
 static async_semaphore semaphore;
 
@@ -573,16 +535,84 @@ static void driven_by_hand_it_may_acquire_but_not_wait(void **s)
     assert_int_equal(free_permits(), 1);
 }
 
-/* --- stress -------------------------------------------------------------- */
+/* --- bounded ------------------------------------------------------------- */
 
-static uint32_t seed;
-static int chance(int below)
+static async_bounded_semaphore bounded;
+
+struct bounded_user { ASYNC_FRAME; const char *name; char how; };
+static ASYNC(bounded_user)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return (int)(seed % (uint32_t)below);
+    ASYNC_BEGIN(bounded_user);
+    ASYNC_WITH(async_bounded_semaphore, &bounded) {
+        say("%s@%d", self->name, seconds());
+        AWAIT(async_sleep, ASYNC_SECONDS(1));
+        if (self->how == 'e') ASYNC_RAISE(EKEY);
+        if (self->how == 'u') async_bounded_semaphore_release(&bounded);
+        if (self->how == 'r') ASYNC_RETURN();
+    } ASYNC_END_WITH
+    say("%s.", self->name);
+    ASYNC_END;
 }
+
+struct bounded_users { ASYNC_FRAME; async_gathering all; };
+static ASYNC(bounded_users)
+{
+    ASYNC_BEGIN(bounded_users);
+    AWAIT_GATHER(&self->all, CO(bounded_user, "a"), CO(bounded_user, "b"),
+                 CO(bounded_user, "c"));
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+static void a_bounded_one_lets_in_as_many_too(void **s)
+{
+    (void)s;
+    assert_int_equal(async_bounded_semaphore_init(&bounded, 2), 0);
+    assert_int_equal(RUN(bounded_users), 0);
+    assert_said("a@0 b@0 a. b. c@1 c.");
+    assert_false(async_bounded_semaphore_locked(&bounded));
+}
+
+static void a_bounded_one_cannot_be_released_more_often_than_acquired(void **s)
+{
+    (void)s;
+    assert_int_equal(async_bounded_semaphore_init(&bounded, 1), 0);
+    assert_int_equal(async_bounded_semaphore_release(&bounded),
+                     ASYNC_EOVERRELEASED);
+    assert_string_equal(async_strerror(ASYNC_EOVERRELEASED),
+                        "BoundedSemaphore released too many times");
+    assert_int_equal(RUN(async_bounded_semaphore_acquire, &bounded), 0);
+    assert_true(async_bounded_semaphore_locked(&bounded));
+    assert_int_equal(async_bounded_semaphore_release(&bounded), 0);
+    assert_false(async_bounded_semaphore_locked(&bounded));
+    assert_int_equal(async_bounded_semaphore_release(&bounded),
+                     ASYNC_EOVERRELEASED);
+}
+
+static void a_bounded_one_cannot_begin_with_less_than_no_permit(void **s)
+{
+    (void)s;
+    assert_int_equal(async_bounded_semaphore_init(&bounded, -1), ASYNC_EINVAL);
+    assert_int_equal(async_bounded_semaphore_release(&bounded),
+                     ASYNC_EOVERRELEASED);
+    assert_true(async_bounded_semaphore_locked(&bounded));
+}
+
+static void with_releases_a_bounded_one_on_every_way_out(void **s)
+{
+    (void)s;
+    assert_int_equal(async_bounded_semaphore_init(&bounded, 1), 0);
+    assert_int_equal(RUN(bounded_user, "a", 'e'), EKEY);
+    assert_false(async_bounded_semaphore_locked(&bounded));
+    assert_int_equal(RUN(bounded_user, "b", 'r'), 0);
+    assert_false(async_bounded_semaphore_locked(&bounded));
+    /* The body has given back the permit of the with. */
+    assert_int_equal(RUN(bounded_user, "c", 'u'), ASYNC_EOVERRELEASED);
+    assert_false(async_bounded_semaphore_locked(&bounded));
+    assert_said("a@0 b@0 c@0");
+}
+
+/* --- stress -------------------------------------------------------------- */
 
 enum { PERMITS = 3, WORKERS = 20, TURNS = 15 };
 static int inside, most, turns;
@@ -636,13 +666,7 @@ static void no_permit_is_lost_or_made_by_random_cancellations(void **s)
         seed = round * 2654435761u;
         inside = most = turns = 0;
         async_semaphore_init(&semaphore, PERMITS);
-        async_virtual_loop_init(&loop, NULL);
-        /* Every other round in a random order, too. */
-        async_virtual_loop_shuffle(&loop, round % 2 ? 0 : round);
-        assert_int_equal(async_loop_run_until_complete(&loop.base, CO(chaos)),
-                         0);
-        assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-        assert_int_equal(async_loop_close(&loop.base), 0);
+        run_by_chance(round, CO(chaos));
         assert_int_equal(inside, 0);
         assert_int_equal(most, PERMITS);
         assert_in_range(turns, WORKERS, WORKERS * TURNS);
@@ -671,4 +695,8 @@ UNIT_MAIN(TEST(as_many_as_there_are_permits_have_them_in_order_of_arrival),
           TEST(one_with_may_stand_in_another),
           TEST(a_with_in_a_finally_keeps_the_error_on_its_way),
           TEST(driven_by_hand_it_may_acquire_but_not_wait),
+          TEST(a_bounded_one_lets_in_as_many_too),
+          TEST(a_bounded_one_cannot_be_released_more_often_than_acquired),
+          TEST(a_bounded_one_cannot_begin_with_less_than_no_permit),
+          TEST(with_releases_a_bounded_one_on_every_way_out),
           TEST(no_permit_is_lost_or_made_by_random_cancellations))
