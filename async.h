@@ -130,6 +130,11 @@ extern "C" {
       "no more items") /* StopIteration, StopAsyncIteration */                \
     X(ASYNC_EINVALSTATE, -5003, "invalid state") /* InvalidStateError */      \
     X(ASYNC_ENOTREADY, -5004, "Result is not ready.") /* InvalidStateError */ \
+    X(ASYNC_EQUEUEEMPTY, -5040, "QueueEmpty")                                 \
+    X(ASYNC_EQUEUEFULL, -5041, "QueueFull")                                   \
+    X(ASYNC_EQUEUESHUTDOWN, -5042, "QueueShutDown")                           \
+    X(ASYNC_ETASKDONE, -5043,                                                 \
+      "task_done() called too many times") /* ValueError */                   \
     /* RuntimeError from here on: the program is wrong */                     \
     X(ASYNC_EREUSED, -5005, "cannot reuse already awaited coroutine")         \
     X(ASYNC_EIGNOREDEXIT, -5006, "generator ignored GeneratorExit")           \
