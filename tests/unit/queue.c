@@ -642,6 +642,51 @@ static void a_cancelled_putter_puts_nothing_in_and_wakes_the_next(void **s)
     assert_said("+1:CANCELED +2:CANCELED +3 -3");
 }
 
+/* Puts again and again, whatever becomes of it. */
+struct stubborn { ASYNC_FRAME; int i, error; };
+static ASYNC(stubborn)
+{
+    ASYNC_BEGIN(stubborn);
+    for (self->i = 0; self->i < 100; self->i++) {
+        ASYNC_TRY {
+            AWAIT_QUEUE_PUT(&one, 2);
+        } ASYNC_EXCEPT_ALL(self->error) {
+        } ASYNC_END_TRY
+    }
+    ASYNC_END;
+}
+struct cancels_stubborn { ASYNC_FRAME; async_task *task; size_t most; };
+static ASYNC(cancels_stubborn)
+{
+    ASYNC_BEGIN(cancels_stubborn);
+    ASYNC_QUEUE_INIT(&one);
+    ASYNC_QUEUE_PUT_NOWAIT(&one, 1);
+    self->task = async_create_task(CO(stubborn));
+    ASYNC_SUSPEND;
+    self->most = async_task_stack_used(self->task);
+    while (!async_task_done(self->task)) {
+        assert_int_equal(async_task_stack_used(self->task), self->most);
+        async_task_cancel(self->task);
+        ASYNC_SUSPEND;
+    }
+    AWAIT_JOIN(self->task);
+    ASYNC_END;
+}
+
+static void a_put_that_fails_leaves_nothing_on_the_stack(void **s)
+{
+    async co;
+    size_t most;
+    (void)s;
+    assert_int_equal(RUN(cancels_stubborn), 0);
+    /* nor one that may not wait */
+    assert_int_equal(async_new(&co, NULL, CO(stubborn)), 0);
+    assert_int_equal(async_send(&co), 0);
+    most = async_stack_high_water(&co);
+    assert_in_range(most, sizeof(struct stubborn), sizeof(struct stubborn) + 8);
+    assert_int_equal(async_close(&co), 0);
+}
+
 struct untyped_race { ASYNC_FRAME; async_task *a, *b; int put, n, m; };
 static ASYNC(untyped_race)
 {
@@ -1117,7 +1162,8 @@ UNIT_MAIN(TEST(items_come_out_in_the_order_in_which_they_went_in),
           TEST(a_cancelled_getter_loses_no_item),
           TEST(a_getter_that_is_cancelled_waiting_disturbs_no_other),
           TEST(a_cancelled_putter_puts_nothing_in_and_wakes_the_next),
-          TEST(the_coroutines_pass_the_wake_on_too),
+          TEST(a_put_that_fails_leaves_nothing_on_the_stack),
+    TEST(the_coroutines_pass_the_wake_on_too),
           TEST(a_limit_in_time_loses_no_item),
           TEST(closing_the_loop_takes_those_who_wait_out_of_the_line),
           TEST(joiners_wait_until_all_work_is_done),
