@@ -130,6 +130,11 @@ extern "C" {
       "no more items") /* StopIteration, StopAsyncIteration */                \
     X(ASYNC_EINVALSTATE, -5003, "invalid state") /* InvalidStateError */      \
     X(ASYNC_ENOTREADY, -5004, "Result is not ready.") /* InvalidStateError */ \
+    X(ASYNC_EQUEUEEMPTY, -5035, "QueueEmpty")                                 \
+    X(ASYNC_EQUEUEFULL, -5036, "QueueFull")                                   \
+    X(ASYNC_EQUEUESHUTDOWN, -5037, "QueueShutDown")                           \
+    X(ASYNC_ETASKDONE, -5038,                                                 \
+      "task_done() called too many times") /* ValueError */                   \
     /* RuntimeError from here on: the program is wrong */                     \
     X(ASYNC_EREUSED, -5005, "cannot reuse already awaited coroutine")         \
     X(ASYNC_EIGNOREDEXIT, -5006, "generator ignored GeneratorExit")           \
@@ -155,11 +160,11 @@ extern "C" {
     X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
     X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them") \
     X(ASYNC_ECLOSED, -5022, "it is closed")                                   \
-    X(ASYNC_ENOTACQUIRED, -5040, "Lock is not acquired.")                     \
-    X(ASYNC_EWAITUNLOCKED, -5041, "cannot wait on un-acquired lock")          \
-    X(ASYNC_ENOTIFYUNLOCKED, -5042, "cannot notify on un-acquired lock")      \
-    X(ASYNC_EBROKENBARRIER, -5043, "Abort or reset of barrier")               \
-    X(ASYNC_EOVERRELEASED, -5044, /* ValueError */                            \
+    X(ASYNC_ENOTACQUIRED, -5030, "Lock is not acquired.")                     \
+    X(ASYNC_EWAITUNLOCKED, -5031, "cannot wait on un-acquired lock")          \
+    X(ASYNC_ENOTIFYUNLOCKED, -5032, "cannot notify on un-acquired lock")      \
+    X(ASYNC_EBROKENBARRIER, -5033, "Abort or reset of barrier")               \
+    X(ASYNC_EOVERRELEASED, -5034, /* ValueError */                            \
       "BoundedSemaphore released too many times")
 
 #ifndef ASYNC_USER_ERRORS

@@ -1500,7 +1500,10 @@ ASYNC(async_wait_for)
         } ASYNC_END_TRY
         async_task_release(self->made);
     }
-    if (self->error && self->late) ASYNC_RAISE(ASYNC_ETIMEDOUT);
+    if (self->error && self->late) {
+        async__raised_while(co, ASYNC_ETIMEDOUT, 1); /* raise ... from it */
+        ASYNC__FAIL;
+    }
     co->error = self->error; /* on its way again, and noted already */
     if (co->error) ASYNC__UNWIND;
     ASYNC_END;
