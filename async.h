@@ -154,7 +154,12 @@ extern "C" {
     X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
     X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
     X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them") \
-    X(ASYNC_ECLOSED, -5022, "it is closed")
+    X(ASYNC_ECLOSED, -5022, "it is closed")                                   \
+    X(ASYNC_ETIMEOUTTASK, -5040, "Timeout should be used inside a task")      \
+    X(ASYNC_ETIMEOUTNEW, -5041, "Timeout has not been entered")               \
+    X(ASYNC_ETIMEOUTUSED, -5042, "Timeout has already been entered")          \
+    X(ASYNC_ETIMEOUTEXPIRED, -5043, "Cannot change state of expired Timeout") \
+    X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -1557,6 +1562,19 @@ extern "C" {
             continue;                                                         \
         }                                                                     \
         ASYNC__UNWIND;                                                        \
+    }
+
+/* Ends a block that is neither a TRY nor a loop, as ASYNC_WITH: to its label 1
+ * with what it was left with, which label 3, behind it, goes on with. */
+#define ASYNC__END_BLOCK                                                      \
+            ASYNC__BODY_END                                                   \
+        }                                                                     \
+        if (!co->error) co->error = ASYNC__LEAVING;                           \
+        async__self->state = (async__state)async__try;                        \
+        goto async__dispatch;                                                 \
+        ASYNC__CASE((int)async__try + 2)                                      \
+        if (co->error == ASYNC__LEAVING) co->error = 0;                       \
+        ASYNC__GO_ON_LEAVING                                                  \
     }
 
 /* --- generators ---------------------------------------------------------- */
