@@ -159,7 +159,13 @@ extern "C" {
     X(ASYNC_ETIMEOUTNEW, -5041, "Timeout has not been entered")               \
     X(ASYNC_ETIMEOUTUSED, -5042, "Timeout has already been entered")          \
     X(ASYNC_ETIMEOUTEXPIRED, -5043, "Cannot change state of expired Timeout") \
-    X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")
+    X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")   \
+    X(ASYNC_EGROUP, -5050, "unhandled errors in a TaskGroup")                 \
+    X(ASYNC_EGROUPTASK, -5051, "TaskGroup cannot determine the parent task")  \
+    X(ASYNC_EGROUPNEW, -5052, "TaskGroup has not been entered")               \
+    X(ASYNC_EGROUPUSED, -5053, "TaskGroup has already been entered")          \
+    X(ASYNC_EGROUPOVER, -5054, "TaskGroup is finished")                       \
+    X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -941,7 +947,11 @@ extern const char *(*async__task_stack)(const async *co);
 #ifndef ASYNC_NO_TRACEBACK
 /* The error of `from`, raised again in a coroutine that awaited it. */
 ASYNC__COLD void async__raised_from(async *co, int error, const async *from);
+/* Another error, because of the one that `from` ended with. */
+ASYNC__COLD void async__raised_because(async *co, int error,
+                                       const async *from);
 #else
+#define async__raised_because(co, error, from) async__raised(co, error)
 #define async__raised_from(co, error, from) async__raised(co, error)
 #endif
 
@@ -1917,10 +1927,11 @@ static void async__trace(const async *co, unsigned at,
             traceback->entries[n].file = ASYNC__INFO_FILE(note->info);
             traceback->entries[n].line = note->line;
             n++;
-        } else if (note->from != NULL) {
+        } else if (note->from != NULL && !note->handling) {
             co = note->from;
         } else {
-            if (note->handling) traceback->who = co;
+            if (note->handling)
+                traceback->who = note->from != NULL ? note->from : co;
             traceback->at = at;
             break;
         }
@@ -1991,6 +2002,14 @@ void async__raised_from(async *co, int error, const async *from)
 {
     co->error = error;
     async__new_note(co, error)->from = from;
+}
+
+void async__raised_because(async *co, int error, const async *from)
+{
+    async__note *note = async__new_note(co, error);
+    co->error = error;
+    note->from = from;
+    note->handling = from != NULL;
 }
 #endif
 

@@ -12,6 +12,7 @@
  *   GATHER             several at once
  *   WAIT FOR, SHIELD   a limit in time; protection from cancellation
  *   TIMEOUT            the limit as a block
+ *   WAIT               for some of several, without cancelling the others
  *   RUNNING            run_until_complete; what async_run is made of
  *   PRIVATE
  *
@@ -373,6 +374,60 @@ static inline async_time async_timeout_when(const async_timeout *timeout);
 static inline int async_timeout_expired(const async_timeout *timeout);
 
 /* ------------------------------------------------------------------------
+ * WAIT
+ *
+ * Waits for some of several futures or tasks (&task->future), and touches none
+ * of them: it neither cancels nor raises what they raise.
+ *
+ *     async_waited two[2];                        in the frame, zeroed
+ *     self->two[0].future = &self->a.task->future;
+ *     self->two[1].future = &self->b.task->future;
+ *     AWAIT(async_wait, self->two, 2, ASYNC_FOREVER, ASYNC_FIRST_COMPLETED);
+ *     if (self->two[0].done) ...
+ *
+ * The array is the caller's.  It must stay while it is waited for, and is in
+ * one wait at a time; then it may be used again.  The same future may be there
+ * twice.  A share of each is held meanwhile: a plain future must not be
+ * destroyed.
+ * ------------------------------------------------------------------------ */
+typedef struct async_waited async_waited;
+
+/* AWAIT_INTO(n, async_wait, items, count, timeout, return_when): n, a size_t,
+ * is how many are done, and each item's `done` tells whether it is.
+ *
+ * timeout      ASYNC_FOREVER for none; 0 or less looks once, and lets others
+ *              run meanwhile
+ * return_when  ASYNC_ALL_COMPLETED, and so if it is left out;
+ *              ASYNC_FIRST_COMPLETED: by itself, cancelled or with an error;
+ *              ASYNC_FIRST_EXCEPTION: with an error (a cancellation is none),
+ *              or all
+ * Errors       ASYNC_EINVAL for no items, an item without a future, or another
+ *              `return_when`; ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time
+ *              is over, none.
+ * Cancel       is raised here; the futures are left alone
+ * Counterpart: asyncio.wait(). */
+enum { ASYNC_ALL_COMPLETED, ASYNC_FIRST_COMPLETED, ASYNC_FIRST_EXCEPTION };
+struct async_wait;
+ASYNC(async_wait);
+
+/* A generator of the futures, in the order in which they end:
+ *
+ *     self->ends = ASYNC_GENERATOR(async_as_completed, self->two, 2,
+ *                                  ASYNC_SECONDS(3));
+ *     ASYNC_FOR(self->future, &self->ends) {
+ *         AWAIT_FUTURE(self->future);              does not suspend
+ *     } ASYNC_END_FOR
+ *
+ * The time counts from the first step.
+ * Errors   ASYNC_ETIMEDOUT when the time is over and those that ended before
+ *          have been yielded: the items' `done` tells which are left.  Those of
+ *          async_wait; but no items are the end, not an error.
+ * Cancel   is raised, and ends it; the futures are left alone
+ * Counterpart: asyncio.as_completed(), iterated by `async for`. */
+struct async_as_completed;
+ASYNC(async_as_completed);
+
+/* ------------------------------------------------------------------------
  * RUNNING
  * ------------------------------------------------------------------------ */
 
@@ -714,6 +769,39 @@ struct async__until_done {
     async_node done;
 };
 ASYNC(async__until_done);
+
+/* --- wait ---------------------------------------------------------------- */
+
+struct async_waited {
+    async_future *future;
+    int done;
+    async_node node; /* the rest is private */
+    void *owner;     /* who waits: struct async_wait, async_as_completed */
+};
+
+struct async_wait {
+    ASYNC_RETURNS(size_t);
+    async_waited *items;
+    size_t count;
+    async_duration timeout;
+    int return_when;
+    int error;
+    size_t left;
+    async_future waiter;
+    async__timer timer;
+};
+
+struct async_as_completed {
+    ASYNC_YIELDS(async_future *);
+    async_waited *items;
+    size_t count;
+    async_duration timeout;
+    size_t left;      /* to be yielded */
+    async_link ended; /* items by their nodes, not yet yielded */
+    async_future waiter;
+    async__timer timer;
+    int error;
+};
 
 /* --- running ------------------------------------------------------------- */
 
@@ -1678,6 +1766,179 @@ ASYNC(async_shield)
     async__unshare((async_future *)self->object.future);
     async_task_release(self->made);
     ASYNC__CHECK;
+    ASYNC_END;
+}
+
+/* --- wait ---------------------------------------------------------------- */
+
+static async_waited *async__waited_of(async_node *node)
+{
+    return (async_waited *)(void *)((char *)node -
+                                    offsetof(async_waited, node));
+}
+
+static void async__wake_waiter(async_future *waiter)
+{
+    if (waiter->state == ASYNC__PENDING) async_future_set_result(waiter);
+}
+
+/* Whether there is something wrong with them: 0, or an error. */
+static int async__waited_check(const async_waited *items, size_t count,
+                               const async *co)
+{
+    size_t i;
+    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    for (i = 0; i < count; i++) {
+        if (items[i].future == NULL) return ASYNC_EINVAL;
+        if (items[i].future->loop != async_loop_of(co))
+            return ASYNC_EOTHERLOOP;
+    }
+    return 0;
+}
+
+static void async__waited_begin(async_waited *items, size_t count, void *owner,
+                                void (*done)(async_node *node))
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        async_future *future = items[i].future;
+        items[i].done = 0;
+        items[i].owner = owner;
+        items[i].node.run = done;
+        future->shares++;
+        if (async_future_done(future))
+            async__ready_callback(future->loop, &items[i].node);
+        else
+            async__list_append(&future->waiters, &items[i].node.link);
+    }
+}
+
+static void async__waited_arm(async_loop *loop, async__timer *timer,
+                              async_duration timeout,
+                              void (*late)(async_node *node))
+{
+    timer->node.link.prev = NULL;
+    if (timeout == ASYNC_FOREVER) return;
+    timer->node.run = late;
+    async__arm(loop, timer, async__after(loop, timeout));
+}
+
+static size_t async__waited_end(async_waited *items, size_t count,
+                                async__timer *timer)
+{
+    size_t i, n = 0;
+    if (timer->node.link.prev != NULL) async__unlink(&timer->node.link);
+    for (i = 0; i < count; i++) {
+        async_future *future = items[i].future;
+        if (!items[i].done) async__forget(future, &items[i].node);
+        items[i].done = async_future_done(future);
+        n += (size_t)items[i].done;
+    }
+    for (i = 0; i < count; i++) async__unshare(items[i].future);
+    return n;
+}
+
+static void async__wait_late(async_node *node)
+{
+    struct async_wait *self =
+        (struct async_wait *)(void *)((char *)node -
+                                      offsetof(struct async_wait, timer));
+    node->link.prev = NULL;
+    async__wake_waiter(&self->waiter);
+}
+
+static void async__wait_done(async_node *node)
+{
+    async_waited *item = async__waited_of(node);
+    struct async_wait *self = (struct async_wait *)item->owner;
+    node->link.prev = NULL;
+    item->done = 1;
+    self->left--;
+    if (self->left == 0 || self->return_when == ASYNC_FIRST_COMPLETED ||
+        (self->return_when == ASYNC_FIRST_EXCEPTION &&
+         item->future->state == ASYNC__FINISHED && item->future->error != 0))
+        async__wake_waiter(&self->waiter);
+}
+
+ASYNC(async_wait)
+{
+    ASYNC_BEGIN(async_wait);
+    self->error = async__waited_check(self->items, self->count, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
+        self->return_when > ASYNC_FIRST_EXCEPTION)
+        ASYNC_RAISE(ASYNC_EINVAL);
+    self->left = self->count;
+    async_future_init(&self->waiter, async_loop_of(co));
+    async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
+                      async__wait_late);
+    async__waited_begin(self->items, self->count, self, async__wait_done);
+    ASYNC__WAIT_FOR(&self->waiter);
+    (void)async__awaited(co);
+    async__drop(co);
+    self->frame.result =
+        async__waited_end(self->items, self->count, &self->timer);
+    ASYNC__CHECK;
+    ASYNC_END;
+}
+
+static void async__as_completed_late(async_node *node)
+{
+    struct async_as_completed *self =
+        (struct async_as_completed *)(void *)((char *)node -
+            offsetof(struct async_as_completed, timer));
+    size_t i;
+    node->link.prev = NULL;
+    self->error = ASYNC_ETIMEDOUT;
+    for (i = 0; i < self->count; i++)
+        if (!self->items[i].done) {
+            async__forget(self->items[i].future, &self->items[i].node);
+            self->items[i].node.link.prev = NULL;
+        }
+    async__wake_waiter(&self->waiter);
+}
+
+static void async__as_completed_done(async_node *node)
+{
+    async_waited *item = async__waited_of(node);
+    struct async_as_completed *self = (struct async_as_completed *)item->owner;
+    item->done = 1;
+    async__list_append(&self->ended, &node->link);
+    async__wake_waiter(&self->waiter);
+}
+
+ASYNC(async_as_completed)
+{
+    ASYNC_BEGIN(async_as_completed);
+    self->error = async__waited_check(self->items, self->count, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->left = self->count;
+    if (self->left == 0) ASYNC_RETURN();
+    async__list_init(&self->ended);
+    async_future_init(&self->waiter, async_loop_of(co));
+    async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
+                      async__as_completed_late);
+    async__waited_begin(self->items, self->count, self,
+                        async__as_completed_done);
+    ASYNC_TRY {
+        for (; self->left > 0; self->left--) {
+            if (async__list_empty(&self->ended)) {
+                if (self->error) ASYNC_RAISE(self->error);
+                async_future_init(&self->waiter, async_loop_of(co));
+                ASYNC_AWAIT_FUTURE(&self->waiter);
+                if (async__list_empty(&self->ended)) ASYNC_RAISE(self->error);
+            }
+            {
+                async_node *node =
+                    (async_node *)(void *)self->ended.next;
+                async__unlink(&node->link);
+                self->frame.value = async__waited_of(node)->future;
+            }
+            ASYNC_YIELD(self->frame.value);
+        }
+    } ASYNC_FINALLY {
+        (void)async__waited_end(self->items, self->count, &self->timer);
+    } ASYNC_END_TRY
     ASYNC_END;
 }
 

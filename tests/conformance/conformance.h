@@ -20,7 +20,10 @@
 #include "../../async/uv/loop.h"
 typedef async_uv_loop any_loop;
 #define any_loop_init(loop) async_uv_loop_init((loop), NULL, NULL)
-#define run async_run
+static inline int run(async_object main)
+{
+    return async_run(main);
+}
 /* A unit that real clocks can tell apart. */
 #define U ASYNC_MS(50)
 #include <time.h>
@@ -38,7 +41,10 @@ static inline void block(any_loop *loop, async_duration duration)
 #include "../../async/test/virtual.h"
 typedef async_virtual_loop any_loop;
 #define any_loop_init(loop) async_virtual_loop_init((loop), NULL)
-#define run async_virtual_run
+static inline int run(async_object main)
+{
+    return async_virtual_run(main);
+}
 #define U ASYNC_MS(50)
 static inline void block(any_loop *loop, async_duration duration)
 {
@@ -76,6 +82,7 @@ static inline const char *exception_name(int error)
     case ASYNC_ECANCELED: return "CancelledError";
     case ASYNC_ETIMEDOUT: return "TimeoutError";
     case ASYNC_EINVALSTATE: return "InvalidStateError";
+    case ASYNC_EGROUP: return "ExceptionGroup";
     }
     return async_strerror(error);
 }
