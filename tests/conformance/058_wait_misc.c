@@ -23,11 +23,7 @@ static ASYNC(waiter)
     ASYNC_END;
 }
 
-struct program {
-    ASYNC_FRAME;
-    async_waited one[1];
-    async_task *t, *wt;
-};
+struct program { ASYNC_FRAME; async_waited one[1]; async_task *t, *wt; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

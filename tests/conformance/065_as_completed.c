@@ -31,8 +31,8 @@ static ASYNC(program)
         ASYNC_SPAWN(self->ts[self->i], w, first[self->i]);
         self->items[self->i].future = &self->ts[self->i].task->future;
     }
-    self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 3,
-                                 ASYNC_FOREVER);
+    self->ends =
+        ASYNC_GENERATOR(async_as_completed, self->items, 3, ASYNC_FOREVER);
     ASYNC_FOR(self->next, &self->ends) {
         ASYNC_TRY {
             self->c.task = (async_task *)(void *)self->next;
@@ -65,14 +65,14 @@ static ASYNC(program)
     async_future_init(&self->f.future, async_loop_of(co));
     ASYNC_SET_RESULT(&self->f, "already");
     self->items[0].future = &self->f.future;
-    self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 1,
-                                 ASYNC_FOREVER);
+    self->ends =
+        ASYNC_GENERATOR(async_as_completed, self->items, 1, ASYNC_FOREVER);
     ASYNC_FOR(self->next, &self->ends) {
         AWAIT_FUTURE_INTO(self->result, (text_future *)(void *)self->next);
         puts(self->result);
     } ASYNC_END_FOR
-    self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 0,
-                                 ASYNC_FOREVER);
+    self->ends =
+        ASYNC_GENERATOR(async_as_completed, self->items, 0, ASYNC_FOREVER);
     ASYNC_FOR(self->next, &self->ends) {
         puts("never");
     } ASYNC_END_FOR

@@ -2,11 +2,7 @@
 
 #include "../../async/group.h"
 
-struct child {
-    ASYNC_RETURNS(int);
-    int n, d;
-    async_task_group *tg;
-};
+struct child { ASYNC_RETURNS(int); int n, d; async_task_group *tg; };
 static ASYNC(child)
 {
     ASYNC_BEGIN(child);

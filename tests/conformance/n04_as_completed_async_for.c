@@ -28,8 +28,8 @@ static ASYNC(program)
         async_task_set_name(self->ts[self->i].task, names[self->i]);
         self->items[self->i].future = &self->ts[self->i].task->future;
     }
-    self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 3,
-                                 ASYNC_FOREVER);
+    self->ends =
+        ASYNC_GENERATOR(async_as_completed, self->items, 3, ASYNC_FOREVER);
     ASYNC_FOR(self->next, &self->ends) {
         async_task *t = (async_task *)(void *)self->next;
         int i, error, found = 0;
