@@ -165,7 +165,18 @@ extern "C" {
     X(ASYNC_ENOTIFYUNLOCKED, -5032, "cannot notify on un-acquired lock")      \
     X(ASYNC_EBROKENBARRIER, -5033, "Abort or reset of barrier")               \
     X(ASYNC_EOVERRELEASED, -5034, /* ValueError */                            \
-      "BoundedSemaphore released too many times")
+      "BoundedSemaphore released too many times")                             \
+    X(ASYNC_ETIMEOUTTASK, -5040, "Timeout should be used inside a task")      \
+    X(ASYNC_ETIMEOUTNEW, -5041, "Timeout has not been entered")               \
+    X(ASYNC_ETIMEOUTUSED, -5042, "Timeout has already been entered")          \
+    X(ASYNC_ETIMEOUTEXPIRED, -5043, "Cannot change state of expired Timeout") \
+    X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")   \
+    X(ASYNC_EGROUP, -5050, "unhandled errors in a TaskGroup")                 \
+    X(ASYNC_EGROUPTASK, -5051, "TaskGroup cannot determine the parent task")  \
+    X(ASYNC_EGROUPNEW, -5052, "TaskGroup has not been entered")               \
+    X(ASYNC_EGROUPUSED, -5053, "TaskGroup has already been entered")          \
+    X(ASYNC_EGROUPOVER, -5054, "TaskGroup is finished")                       \
+    X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -947,7 +958,11 @@ extern const char *(*async__task_stack)(const async *co);
 #ifndef ASYNC_NO_TRACEBACK
 /* The error of `from`, raised again in a coroutine that awaited it. */
 ASYNC__COLD void async__raised_from(async *co, int error, const async *from);
+/* Another error, because of the one that `from` ended with. */
+ASYNC__COLD void async__raised_because(async *co, int error,
+                                       const async *from);
 #else
+#define async__raised_because(co, error, from) async__raised(co, error)
 #define async__raised_from(co, error, from) async__raised(co, error)
 #endif
 
@@ -1570,6 +1585,19 @@ extern "C" {
         ASYNC__UNWIND;                                                        \
     }
 
+/* Ends a block that is neither a TRY nor a loop, as ASYNC_WITH: to its label 1
+ * with what it was left with, which label 3, behind it, goes on with. */
+#define ASYNC__END_BLOCK                                                      \
+            ASYNC__BODY_END                                                   \
+        }                                                                     \
+        if (!co->error) co->error = ASYNC__LEAVING;                           \
+        async__self->state = (async__state)async__try;                        \
+        goto async__dispatch;                                                 \
+        ASYNC__CASE((int)async__try + 2)                                      \
+        if (co->error == ASYNC__LEAVING) co->error = 0;                       \
+        ASYNC__GO_ON_LEAVING                                                  \
+    }
+
 /* --- generators ---------------------------------------------------------- */
 
 #define ASYNC__GIVE(v)                                                        \
@@ -1910,10 +1938,11 @@ static void async__trace(const async *co, unsigned at,
             traceback->entries[n].file = ASYNC__INFO_FILE(note->info);
             traceback->entries[n].line = note->line;
             n++;
-        } else if (note->from != NULL) {
+        } else if (note->from != NULL && !note->handling) {
             co = note->from;
         } else {
-            if (note->handling) traceback->who = co;
+            if (note->handling)
+                traceback->who = note->from != NULL ? note->from : co;
             traceback->at = at;
             break;
         }
@@ -1984,6 +2013,14 @@ void async__raised_from(async *co, int error, const async *from)
 {
     co->error = error;
     async__new_note(co, error)->from = from;
+}
+
+void async__raised_because(async *co, int error, const async *from)
+{
+    async__note *note = async__new_note(co, error);
+    co->error = error;
+    note->from = from;
+    note->handling = from != NULL;
 }
 #endif
 

@@ -205,8 +205,8 @@ static inline void async_future_init(async_future *future, async_loop *loop);
  * callbacks are called inside this call, tasks that wait run in the next
  * iteration.  An error that nobody has taken is reported ("Future exception
  * was never retrieved").  Traps when somebody who awaited it has been woken
- * but has not run: destroy it an iteration later; and when a gather or a shield
- * holds it: end that first. */
+ * but has not run: destroy it an iteration later; and when a gather, a shield
+ * or a wait holds it: end that first. */
 void async_future_destroy(async_future *future);
 
 /* Finishes it; whoever waits is made ready, in the order in which they came,
@@ -1788,8 +1788,8 @@ void async_future_destroy(async_future *future)
             }
         }
         if (future->shares > 0)
-            async__trap("a future was destroyed that a gather or a shield "
-                        "still holds",
+            async__trap("a future was destroyed that a gather, a shield or "
+                        "a wait still holds",
                         "async_future_destroy", "future.h", __LINE__);
         return;
     }

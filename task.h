@@ -11,6 +11,8 @@
  *   SLEEP              async_sleep
  *   GATHER             several at once
  *   WAIT FOR, SHIELD   a limit in time; protection from cancellation
+ *   TIMEOUT            the limit as a block
+ *   WAIT               for some of several, without cancelling the others
  *   RUNNING            run_until_complete; what async_run is made of
  *   PRIVATE
  *
@@ -318,6 +320,114 @@ async_future *async_gather_start(async_gathering *gathering);
  * Counterpart: asyncio.shield(). */
 
 /* ------------------------------------------------------------------------
+ * TIMEOUT
+ *
+ * A limit in time for a block of code:
+ *
+ *     async_timeout deadline;                     in the frame, zeroed
+ *     ASYNC_TIMEOUT(&self->deadline, ASYNC_MS(500)) {
+ *         AWAIT(connect, self->peer);
+ *         AWAIT(fetch, self->peer);
+ *     } ASYNC_END_TIMEOUT
+ *
+ * Syntax   ASYNC_TIMEOUT(timeout, delay) { body } ASYNC_END_TIMEOUT
+ *          ASYNC_TIMEOUT_AT(timeout, when) { body } ASYNC_END_TIMEOUT
+ *          No semicolon after it.  `timeout` is an async_timeout *, evaluated
+ *          more than once; `delay` a duration, `when` a point in time, past
+ *          or 0 meaning the next iteration, ASYNC_FOREVER none.
+ * Resume   at the deadline the task is cancelled, where it stands.  When that
+ *          cancellation comes out of the body (which may have cleaned up, and
+ *          awaited), it becomes ASYNC_ETIMEDOUT.  No other does: cancelled
+ *          from outside too, it stays ASYNC_ECANCELED; of blocks inside each
+ *          other that have all expired, the outermost times out.  A body that
+ *          swallows the cancellation goes on, and is not interrupted again.
+ * Leaving  by its end, return, break, continue or error disarms the timer.
+ *          The struct may then be used for another block.
+ * Errors   ASYNC_ETIMEDOUT behind the block; before it ASYNC_ETIMEOUTTASK in a
+ *          coroutine driven by hand, which for ASYNC_TIMEOUT without a running
+ *          loop is ASYNC_ENOLOOP; ASYNC_ETIMEOUTUSED inside a block that uses
+ *          the same struct.
+ * Misuse   a struct that is not zeroed may look as if it were in use.
+ * Costs    no memory but the struct.
+ * Counterparts: asyncio.timeout(), asyncio.timeout_at().
+ * ------------------------------------------------------------------------ */
+typedef struct async_timeout async_timeout;
+#define ASYNC_TIMEOUT(timeout, delay)                                         \
+    ASYNC__TIMEOUT(timeout, async__timeout_enter, delay)
+#define ASYNC_TIMEOUT_AT(timeout, when)                                       \
+    ASYNC__TIMEOUT(timeout, async__timeout_enter_at, when)
+#define ASYNC_END_TIMEOUT ASYNC__END_BLOCK
+
+/* Moves the deadline of a block that runs, from anywhere on its loop;
+ * ASYNC_FOREVER takes it away.
+ * Returns  0; ASYNC_ETIMEOUTNEW before the block, ASYNC_ETIMEOUTEXPIRED when
+ *          the deadline has passed, ASYNC_ETIMEOUTOVER behind the block
+ * Counterpart: Timeout.reschedule(). */
+int async_timeout_reschedule(async_timeout *timeout, async_time when);
+
+/* The deadline, ASYNC_FOREVER when there is none; 0 before the block.
+ * Counterpart: Timeout.when(). */
+static inline async_time async_timeout_when(const async_timeout *timeout);
+
+/* Whether the deadline passed while the block ran, whatever came of it.
+ * Counterpart: Timeout.expired(). */
+static inline int async_timeout_expired(const async_timeout *timeout);
+
+/* ------------------------------------------------------------------------
+ * WAIT
+ *
+ * Waits for some of several futures or tasks (&task->future), and touches none
+ * of them: it neither cancels nor raises what they raise.
+ *
+ *     async_waited two[2];                        in the frame, zeroed
+ *     self->two[0].future = &self->a.task->future;
+ *     self->two[1].future = &self->b.task->future;
+ *     AWAIT(async_wait, self->two, 2, ASYNC_FOREVER, ASYNC_FIRST_COMPLETED);
+ *     if (self->two[0].done) ...
+ *
+ * The array is the caller's.  It must stay while it is waited for, and is in
+ * one wait at a time; then it may be used again.  The same future may be there
+ * twice.  A share of each is held meanwhile: a plain future must not be
+ * destroyed.
+ * ------------------------------------------------------------------------ */
+typedef struct async_waited async_waited;
+
+/* AWAIT_INTO(n, async_wait, items, count, timeout, return_when): n, a size_t,
+ * is how many are done, and each item's `done` tells whether it is.
+ *
+ * timeout      ASYNC_FOREVER for none; 0 or less looks once, and lets others
+ *              run meanwhile
+ * return_when  ASYNC_ALL_COMPLETED, and so if it is left out;
+ *              ASYNC_FIRST_COMPLETED: by itself, cancelled or with an error;
+ *              ASYNC_FIRST_EXCEPTION: with an error (a cancellation is none),
+ *              or all
+ * Errors       ASYNC_EINVAL for no items, an item without a future, or another
+ *              `return_when`; ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time
+ *              is over, none.
+ * Cancel       is raised here; the futures are left alone
+ * Counterpart: asyncio.wait(). */
+enum { ASYNC_ALL_COMPLETED, ASYNC_FIRST_COMPLETED, ASYNC_FIRST_EXCEPTION };
+struct async_wait;
+ASYNC(async_wait);
+
+/* A generator of the futures, in the order in which they end:
+ *
+ *     self->ends = ASYNC_GENERATOR(async_as_completed, self->two, 2,
+ *                                  ASYNC_SECONDS(3));
+ *     ASYNC_FOR(self->future, &self->ends) {
+ *         AWAIT_FUTURE(self->future);              does not suspend
+ *     } ASYNC_END_FOR
+ *
+ * The time counts from the first step.
+ * Errors   ASYNC_ETIMEDOUT when the time is over and those that ended before
+ *          have been yielded: the items' `done` tells which are left.  Those of
+ *          async_wait; but no items are the end, not an error.
+ * Cancel   is raised, and ends it; the futures are left alone
+ * Counterpart: asyncio.as_completed(), iterated by `async for`. */
+struct async_as_completed;
+ASYNC(async_as_completed);
+
+/* ------------------------------------------------------------------------
  * RUNNING
  * ------------------------------------------------------------------------ */
 
@@ -562,15 +672,60 @@ int async__gather_each(async_gathering *gathering, int count, ...);
 
 /* --- limits -------------------------------------------------------------- */
 
-/* asyncio.Timeout: cancels the task at a deadline, and turns exactly that
- * cancellation into a timeout. */
-typedef struct async__limit {
-    async__timer timer;
+/* Cancels the task at a deadline, and turns exactly that cancellation into a
+ * timeout. */
+struct async_timeout {
+    async__timer timer; /* must be first; its deadline holds if unarmed, too */
     async_task *task;
-    uint16_t requests;  /* the task's, on entry */
-    unsigned char state; /* ASYNC__UNLIMITED .. */
-} async__limit;
-enum { ASYNC__UNLIMITED, ASYNC__ARMED, ASYNC__EXPIRING, ASYNC__EXPIRED };
+    uint16_t requests;   /* the task's, on entry */
+    unsigned char state; /* ASYNC__CREATED .. */
+    unsigned char place; /* of the timer: NOWHERE, IN_READY, IN_TIMERS */
+};
+enum {
+    ASYNC__CREATED,
+    ASYNC__ENTERED,
+    ASYNC__EXPIRING,
+    ASYNC__EXPIRED,
+    ASYNC__EXITED
+};
+
+/* Enters a block: 0, or raised. */
+int async__timeout_enter(async_timeout *timeout, async *co,
+                         async_duration delay);
+int async__timeout_enter_at(async_timeout *timeout, async *co,
+                            async_time when);
+/* Leaves it; whether `error`, on its way out, is a timeout. */
+int async__timeout_leave(async_timeout *timeout, int error);
+
+static inline async_time async_timeout_when(const async_timeout *timeout)
+{
+    return timeout->timer.deadline;
+}
+static inline int async_timeout_expired(const async_timeout *timeout)
+{
+    return timeout->state == ASYNC__EXPIRING ||
+           timeout->state == ASYNC__EXPIRED;
+}
+
+/* Label 1 is the way in and, with an error or a pseudo-error, the way out; 3
+ * stands behind. */
+#define ASYNC__TIMEOUT(timeout_, enter, until)                                \
+    {                                                                         \
+        ASYNC__SCOPE(async__try = ASYNC__AT(1))                               \
+        ASYNC__ONE_A_LINE                                                     \
+        if (enter((timeout_), co, (until))) ASYNC__FAIL;                      \
+        ASYNC__FALLTHROUGH;                                                   \
+        ASYNC__CASE(ASYNC__AT(1))                                             \
+        if (co->error) {                                                      \
+            if (async__timeout_leave((timeout_), co->error)) {                \
+                async__raised_while(co, ASYNC_ETIMEDOUT, 1);                  \
+                ASYNC__FAIL;                                                  \
+            }                                                                 \
+            async__self->state = ASYNC__AT(3);                                \
+            goto async__dispatch;                                             \
+        } else {                                                              \
+            ASYNC__SCOPE(async__handler = async__try)                         \
+            ASYNC__BODY
 
 struct async_wait_for {
     ASYNC_RETURNS(void *); /* the frame, or the future, of what was awaited */
@@ -578,7 +733,7 @@ struct async_wait_for {
     async_duration timeout;
     int error, late;
     async_task *made;
-    async__limit limit;
+    async_timeout limit;
 };
 ASYNC(async_wait_for);
 
@@ -614,6 +769,39 @@ struct async__until_done {
     async_node done;
 };
 ASYNC(async__until_done);
+
+/* --- wait ---------------------------------------------------------------- */
+
+struct async_waited {
+    async_future *future;
+    int done;
+    async_node node; /* the rest is private */
+    void *owner;     /* who waits: struct async_wait, async_as_completed */
+};
+
+struct async_wait {
+    ASYNC_RETURNS(size_t);
+    async_waited *items;
+    size_t count;
+    async_duration timeout;
+    int return_when;
+    int error;
+    size_t left;
+    async_future waiter;
+    async__timer timer;
+};
+
+struct async_as_completed {
+    ASYNC_YIELDS(async_future *);
+    async_waited *items;
+    size_t count;
+    async_duration timeout;
+    size_t left;      /* to be yielded */
+    async_link ended; /* items by their nodes, not yet yielded */
+    async_future waiter;
+    async__timer timer;
+    int error;
+};
 
 /* --- running ------------------------------------------------------------- */
 
@@ -1377,39 +1565,107 @@ void *async__gathered(const async_gathering *gathering, size_t index,
 
 /* --- wait for ------------------------------------------------------------ */
 
-static void async__limit_expired(async_node *node)
+static void async__timeout_expired(async_node *node)
 {
-    async__limit *limit = (async__limit *)(void *)node;
-    limit->state = ASYNC__EXPIRING;
-    async_task_cancel(limit->task);
+    async_timeout *timeout = (async_timeout *)(void *)node;
+    timeout->state = ASYNC__EXPIRING;
+    timeout->place = ASYNC__NOWHERE;
+    async_task_cancel(timeout->task);
 }
 
-static void async__limit_enter(async__limit *limit, async *co,
-                               async_duration timeout)
+/* As asyncio does it: what is due already needs no timer. */
+static void async__timeout_arm(async_timeout *timeout, async_time when,
+                               async_time now)
+{
+    async_loop *loop = timeout->task->future.loop;
+    timeout->timer.deadline = when;
+    timeout->place = ASYNC__NOWHERE;
+    if (when == ASYNC_FOREVER) return;
+    timeout->timer.node.run = async__timeout_expired;
+    if (when <= now) {
+        timeout->place = ASYNC__IN_READY;
+        async__ready_callback(loop, &timeout->timer.node);
+        async__kick(loop);
+    } else {
+        timeout->place = ASYNC__IN_TIMERS;
+        async__arm(loop, &timeout->timer, when);
+    }
+}
+
+static void async__timeout_disarm(async_timeout *timeout)
+{
+    if (timeout->place == ASYNC__IN_TIMERS)
+        async__unlink(&timeout->timer.node.link);
+    else if (timeout->place == ASYNC__IN_READY)
+        async__unready(timeout->task->future.loop, &timeout->timer.node);
+    timeout->place = ASYNC__NOWHERE;
+}
+
+static int async__timeout_begin(async_timeout *timeout, async *co)
+{
+    if (timeout->state == ASYNC__ENTERED ||
+        timeout->state == ASYNC__EXPIRING) {
+        async__raised(co, ASYNC_ETIMEOUTUSED);
+        return -1;
+    }
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, ASYNC_ETIMEOUTTASK);
+        return -1;
+    }
+    timeout->task = async__task_of(co);
+    timeout->requests = timeout->task->requests;
+    timeout->state = ASYNC__ENTERED;
+    return 0;
+}
+
+int async__timeout_enter(async_timeout *timeout, async *co,
+                         async_duration delay)
 {
     async_loop *loop = async_loop_of(co);
-    limit->task = async__task_of(co);
-    limit->requests = limit->task->requests;
-    limit->state = ASYNC__UNLIMITED;
-    if (timeout == ASYNC_FOREVER) return;
-    limit->state = ASYNC__ARMED;
-    limit->timer.node.run = async__limit_expired;
-    async__arm(loop, &limit->timer, async__after(loop, timeout));
+    async_time now, when = ASYNC_FOREVER;
+    if (loop == NULL && async__running == NULL) {
+        async__raised(co, ASYNC_ENOLOOP);
+        return -1;
+    }
+    if (async__timeout_begin(timeout, co)) return -1;
+    now = async__now(loop);
+    if (delay <= 0 || now < ASYNC_FOREVER - delay) when = now + delay;
+    async__timeout_arm(timeout, when, now);
+    return 0;
 }
 
-/* Whether an error that leaves the block is a timeout. */
-static int async__limit_leave(async__limit *limit, int error)
+int async__timeout_enter_at(async_timeout *timeout, async *co, async_time when)
 {
-    if (limit->state == ASYNC__ARMED) {
-        limit->state = ASYNC__UNLIMITED;
-        async__unlink(&limit->timer.node.link);
-    } else if (limit->state == ASYNC__EXPIRING) {
-        limit->state = ASYNC__EXPIRED;
+    if (async__timeout_begin(timeout, co)) return -1;
+    async__timeout_arm(timeout, when, async__now(async_loop_of(co)));
+    return 0;
+}
+
+int async__timeout_leave(async_timeout *timeout, int error)
+{
+    if (timeout->state == ASYNC__ENTERED) {
+        timeout->state = ASYNC__EXITED;
+        async__timeout_disarm(timeout);
+    } else if (timeout->state == ASYNC__EXPIRING) {
+        timeout->state = ASYNC__EXPIRED;
         /* Others may have asked for cancellation too: theirs goes on. */
-        if (async_task_uncancel(limit->task) <= limit->requests &&
+        if (async_task_uncancel(timeout->task) <= timeout->requests &&
             error == ASYNC_ECANCELED)
             return 1;
     }
+    return 0;
+}
+
+int async_timeout_reschedule(async_timeout *timeout, async_time when)
+{
+    switch (timeout->state) {
+    case ASYNC__CREATED: return ASYNC_ETIMEOUTNEW;
+    case ASYNC__EXPIRING:
+    case ASYNC__EXPIRED: return ASYNC_ETIMEOUTEXPIRED;
+    case ASYNC__EXITED: return ASYNC_ETIMEOUTOVER;
+    }
+    async__timeout_disarm(timeout);
+    async__timeout_arm(timeout, when, async__now(timeout->task->future.loop));
     return 0;
 }
 
@@ -1469,7 +1725,7 @@ ASYNC(async_wait_for)
     ASYNC_BEGIN(async_wait_for);
     if (!(co->flags & ASYNC__IS_TASK)) ASYNC_RAISE(ASYNC_ENOTASK);
     if (self->timeout > 0) {
-        async__limit_enter(&self->limit, co, self->timeout);
+        if (async__timeout_enter(&self->limit, co, self->timeout)) ASYNC__FAIL;
         ASYNC_TRY {
             if (self->object.future != NULL) {
                 ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
@@ -1480,7 +1736,7 @@ ASYNC(async_wait_for)
             }
         } ASYNC_EXCEPT_ALL(self->error) {
         } ASYNC_END_TRY
-        self->late = async__limit_leave(&self->limit, self->error);
+        self->late = async__timeout_leave(&self->limit, self->error);
     } else {
         /* As asyncio does it: a task that is cancelled before it starts. */
         if (async__ensure_future(co, &self->object, &self->made)) ASYNC__FAIL;
@@ -1551,6 +1807,179 @@ ASYNC(async_shield)
     async__unshare((async_future *)self->object.future);
     async_task_release(self->made);
     ASYNC__CHECK;
+    ASYNC_END;
+}
+
+/* --- wait ---------------------------------------------------------------- */
+
+static async_waited *async__waited_of(async_node *node)
+{
+    return (async_waited *)(void *)((char *)node -
+                                    offsetof(async_waited, node));
+}
+
+static void async__wake_waiter(async_future *waiter)
+{
+    if (waiter->state == ASYNC__PENDING) async_future_set_result(waiter);
+}
+
+/* Whether there is something wrong with them: 0, or an error. */
+static int async__waited_check(const async_waited *items, size_t count,
+                               const async *co)
+{
+    size_t i;
+    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
+    for (i = 0; i < count; i++) {
+        if (items[i].future == NULL) return ASYNC_EINVAL;
+        if (items[i].future->loop != async_loop_of(co))
+            return ASYNC_EOTHERLOOP;
+    }
+    return 0;
+}
+
+static void async__waited_begin(async_waited *items, size_t count, void *owner,
+                                void (*done)(async_node *node))
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        async_future *future = items[i].future;
+        items[i].done = 0;
+        items[i].owner = owner;
+        items[i].node.run = done;
+        future->shares++;
+        if (async_future_done(future))
+            async__ready_callback(future->loop, &items[i].node);
+        else
+            async__list_append(&future->waiters, &items[i].node.link);
+    }
+}
+
+static void async__waited_arm(async_loop *loop, async__timer *timer,
+                              async_duration timeout,
+                              void (*late)(async_node *node))
+{
+    timer->node.link.prev = NULL;
+    if (timeout == ASYNC_FOREVER) return;
+    timer->node.run = late;
+    async__arm(loop, timer, async__after(loop, timeout));
+}
+
+static size_t async__waited_end(async_waited *items, size_t count,
+                                async__timer *timer)
+{
+    size_t i, n = 0;
+    if (timer->node.link.prev != NULL) async__unlink(&timer->node.link);
+    for (i = 0; i < count; i++) {
+        async_future *future = items[i].future;
+        if (!items[i].done) async__forget(future, &items[i].node);
+        items[i].done = async_future_done(future);
+        n += (size_t)items[i].done;
+    }
+    for (i = 0; i < count; i++) async__unshare(items[i].future);
+    return n;
+}
+
+static void async__wait_late(async_node *node)
+{
+    struct async_wait *self =
+        (struct async_wait *)(void *)((char *)node -
+                                      offsetof(struct async_wait, timer));
+    node->link.prev = NULL;
+    async__wake_waiter(&self->waiter);
+}
+
+static void async__wait_done(async_node *node)
+{
+    async_waited *item = async__waited_of(node);
+    struct async_wait *self = (struct async_wait *)item->owner;
+    node->link.prev = NULL;
+    item->done = 1;
+    self->left--;
+    if (self->left == 0 || self->return_when == ASYNC_FIRST_COMPLETED ||
+        (self->return_when == ASYNC_FIRST_EXCEPTION &&
+         item->future->state == ASYNC__FINISHED && item->future->error != 0))
+        async__wake_waiter(&self->waiter);
+}
+
+ASYNC(async_wait)
+{
+    ASYNC_BEGIN(async_wait);
+    self->error = async__waited_check(self->items, self->count, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
+        self->return_when > ASYNC_FIRST_EXCEPTION)
+        ASYNC_RAISE(ASYNC_EINVAL);
+    self->left = self->count;
+    async_future_init(&self->waiter, async_loop_of(co));
+    async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
+                      async__wait_late);
+    async__waited_begin(self->items, self->count, self, async__wait_done);
+    ASYNC__WAIT_FOR(&self->waiter);
+    (void)async__awaited(co);
+    async__drop(co);
+    self->frame.result =
+        async__waited_end(self->items, self->count, &self->timer);
+    ASYNC__CHECK;
+    ASYNC_END;
+}
+
+static void async__as_completed_late(async_node *node)
+{
+    struct async_as_completed *self =
+        (struct async_as_completed *)(void *)((char *)node -
+            offsetof(struct async_as_completed, timer));
+    size_t i;
+    node->link.prev = NULL;
+    self->error = ASYNC_ETIMEDOUT;
+    for (i = 0; i < self->count; i++)
+        if (!self->items[i].done) {
+            async__forget(self->items[i].future, &self->items[i].node);
+            self->items[i].node.link.prev = NULL;
+        }
+    async__wake_waiter(&self->waiter);
+}
+
+static void async__as_completed_done(async_node *node)
+{
+    async_waited *item = async__waited_of(node);
+    struct async_as_completed *self = (struct async_as_completed *)item->owner;
+    item->done = 1;
+    async__list_append(&self->ended, &node->link);
+    async__wake_waiter(&self->waiter);
+}
+
+ASYNC(async_as_completed)
+{
+    ASYNC_BEGIN(async_as_completed);
+    self->error = async__waited_check(self->items, self->count, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->left = self->count;
+    if (self->left == 0) ASYNC_RETURN();
+    async__list_init(&self->ended);
+    async_future_init(&self->waiter, async_loop_of(co));
+    async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
+                      async__as_completed_late);
+    async__waited_begin(self->items, self->count, self,
+                        async__as_completed_done);
+    ASYNC_TRY {
+        for (; self->left > 0; self->left--) {
+            if (async__list_empty(&self->ended)) {
+                if (self->error) ASYNC_RAISE(self->error);
+                async_future_init(&self->waiter, async_loop_of(co));
+                ASYNC_AWAIT_FUTURE(&self->waiter);
+                if (async__list_empty(&self->ended)) ASYNC_RAISE(self->error);
+            }
+            {
+                async_node *node =
+                    (async_node *)(void *)self->ended.next;
+                async__unlink(&node->link);
+                self->frame.value = async__waited_of(node)->future;
+            }
+            ASYNC_YIELD(self->frame.value);
+        }
+    } ASYNC_FINALLY {
+        (void)async__waited_end(self->items, self->count, &self->timer);
+    } ASYNC_END_TRY
     ASYNC_END;
 }
 

@@ -1,4 +1,4 @@
-/* trap: a future was destroyed that a gather or a shield still holds */
+/* trap: a future was destroyed that a gather, a shield or a wait still holds */
 
 /* The shield will look at the future when its task runs next. */
 #define ASYNC_IMPLEMENTATION
