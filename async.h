@@ -1585,8 +1585,16 @@ extern "C" {
         ASYNC__UNWIND;                                                        \
     }
 
-/* Ends a block that is neither a TRY nor a loop, as ASYNC_WITH: to its label 1
- * with what it was left with, which label 3, behind it, goes on with. */
+/* A block that is neither a TRY nor a loop, as ASYNC_WITH: its head stands at
+ * label 1, within `if (co->error) {`, and the body, when it has been left, goes
+ * back there with what it was left with, which label 3, behind it, goes on
+ * with. */
+#define ASYNC__BLOCK_BODY                                                     \
+            async__self->state = ASYNC__AT(3);                                \
+            goto async__dispatch;                                             \
+        } else {                                                              \
+            ASYNC__SCOPE(async__handler = async__try)                         \
+            ASYNC__BODY
 #define ASYNC__END_BLOCK                                                      \
             ASYNC__BODY_END                                                   \
         }                                                                     \

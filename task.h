@@ -574,15 +574,17 @@ static inline int async_task_cancelling(const async_task *task)
     return task->requests;
 }
 
-#define ASYNC__SPAWN(handle, name, ...)                                       \
+#define ASYNC__SPAWN(handle, ...)                                             \
+    ASYNC__SPAWN_BY(async__task_make, async_loop_of(co), handle, __VA_ARGS__)
+/* `make` makes the task for `whom`, which is a loop or a group. */
+#define ASYNC__SPAWN_BY(make, whom, handle, name, ...)                        \
     do {                                                                      \
         async_frame *async__first;                                            \
         (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
         ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                  \
                       "this is a generator: iterate it with ASYNC_FOR");      \
         (void)sizeof((handle).frame_type = (struct name *)0); /* type check */ \
-        (handle).task =                                                       \
-            async__task_make(async_loop_of(co), name, sizeof(struct name),    \
+        (handle).task = make((whom), name, sizeof(struct name),               \
                              __alignof__(struct name), &async__first);        \
         if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
             async__spawn_failed(co);                                          \
@@ -721,11 +723,7 @@ static inline int async_timeout_expired(const async_timeout *timeout)
                 async__raised_while(co, ASYNC_ETIMEDOUT, 1);                  \
                 ASYNC__FAIL;                                                  \
             }                                                                 \
-            async__self->state = ASYNC__AT(3);                                \
-            goto async__dispatch;                                             \
-        } else {                                                              \
-            ASYNC__SCOPE(async__handler = async__try)                         \
-            ASYNC__BODY
+            ASYNC__BLOCK_BODY
 
 struct async_wait_for {
     ASYNC_RETURNS(void *); /* the frame, or the future, of what was awaited */

@@ -194,23 +194,10 @@ static inline size_t async_group_error_count(const async_task_group *group)
     return group->failed;
 }
 
-#define ASYNC__GROUP_SPAWN(handle, group_, name, ...)                         \
+#define ASYNC__GROUP_SPAWN(handle, group_, ...)                               \
     do {                                                                      \
-        async_frame *async__first;                                            \
-        (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
-        ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                  \
-                      "this is a generator: iterate it with ASYNC_FOR");      \
-        (void)sizeof((handle).frame_type = (struct name *)0); /* type check */ \
-        (handle).task =                                                       \
-            async__group_make((group_), name, sizeof(struct name),            \
-                              __alignof__(struct name), &async__first);       \
-        if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
-            async__spawn_failed(co);                                          \
-            ASYNC__FAIL;                                                      \
-        }                                                                     \
+        ASYNC__SPAWN_BY(async__group_make, (group_), handle, __VA_ARGS__);    \
         async_task_retain((handle).task);                                     \
-        ASYNC__BUILD_STARTING((struct name *)(void *)async__first, name,      \
-                              __VA_ARGS__);                                   \
     } while (0)
 
 /* Label 1 is the way in and, with an error or a pseudo-error, the way out,
@@ -229,11 +216,7 @@ static inline size_t async_group_error_count(const async_task_group *group)
                 async__group_woken((group_), co);                             \
             }                                                                 \
             if (async__group_leave((group_), co)) ASYNC__FAIL;                \
-            async__self->state = ASYNC__AT(3);                                \
-            goto async__dispatch;                                             \
-        } else {                                                              \
-            ASYNC__SCOPE(async__handler = async__try)                         \
-            ASYNC__BODY
+            ASYNC__BLOCK_BODY
 
 #ifdef __cplusplus
 }

@@ -322,7 +322,7 @@ static inline int async_barrier_broken(const async_barrier *barrier);
  * Counterpart: async with lock.
  * ------------------------------------------------------------------------ */
 #define ASYNC_WITH(type, object) ASYNC__WITH(type, object)
-#define ASYNC_END_WITH ASYNC__END_WITH
+#define ASYNC_END_WITH ASYNC__END_BLOCK
 
 /* ========================================================================
  * PRIVATE
@@ -366,22 +366,7 @@ static inline int async_barrier_broken(const async_barrier *barrier)
                 async__raised_while(co, async__error, co->error < 0);         \
                 ASYNC__FAIL;                                                  \
             }                                                                 \
-            async__self->state = ASYNC__AT(3);                                \
-            goto async__dispatch;                                             \
-        } else {                                                              \
-            ASYNC__SCOPE(async__handler = async__try)                         \
-            ASYNC__BODY
-
-#define ASYNC__END_WITH                                                       \
-            ASYNC__BODY_END                                                   \
-        }                                                                     \
-        if (!co->error) co->error = ASYNC__LEAVING;                           \
-        async__self->state = (async__state)async__try;                        \
-        goto async__dispatch;                                                 \
-        ASYNC__CASE((int)async__try + 2)                                      \
-        if (co->error == ASYNC__LEAVING) co->error = 0;                       \
-        ASYNC__GO_ON_LEAVING                                                  \
-    }
+            ASYNC__BLOCK_BODY
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop

@@ -1,44 +1,9 @@
 /* Cancellation: where it arrives, what may stop it, and how it is counted. */
 #define ASYNC_IMPLEMENTATION
 #define ASYNC_USER_ERRORS(X) X(EKEY, -10001, "no such key")
-#include "../../async/test/virtual.h"
-
-#include "unit.h"
+#include "virtual.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static async_virtual_loop loop;
-
-/* What goes to the exception handler is part of the story. */
-static int report(async_loop *of, const async_exception_context *context,
-                  void *argument)
-{
-    (void)of, (void)argument;
-    say("[%s: %s]", context->message, async_error_name(context->error));
-    return 0;
-}
-
-/* Runs a coroutine, and then what it left behind, until nothing can happen
- * any more: no task may remain. */
-static int run(async_object main)
-{
-    int result;
-    async_virtual_loop_init(&loop, NULL);
-    async_loop_set_exception_handler(&loop.base, report, NULL);
-    result = async_loop_run_until_complete(&loop.base, main);
-    assert_int_equal(async_loop_run_forever(&loop.base), ASYNC_EDEADLOCK);
-    assert_null(async_all_tasks(&loop.base, NULL));
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    return result;
-}
-#define RUN(...) run(CO(__VA_ARGS__))
-
-/* The time in seconds. */
-static int seconds(void)
-{
-    return (int)(async_loop_time(&loop.base) / ASYNC_SECONDS(1));
-}
 
 /* Sleeps, and says what becomes of it; takes `cleanup` seconds to clean up. */
 struct sleeper { ASYNC_RETURNS(int); const char *name; int seconds, cleanup; };

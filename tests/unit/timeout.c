@@ -1,32 +1,9 @@
 /* A limit in time as a block. */
 #define ASYNC_IMPLEMENTATION
 #define ASYNC_USER_ERRORS(X) X(EKEY, -10001, "no such key")
-#include "../../async/test/virtual.h"
-
-#include "unit.h"
+#include "virtual.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static async_virtual_loop loop;
-
-/* Runs a coroutine, and then what it left behind, until nothing can happen
- * any more: no task may remain. */
-static int run(async_object main)
-{
-    int result;
-    async_virtual_loop_init(&loop, NULL);
-    result = async_loop_run_until_complete(&loop.base, main);
-    assert_int_equal(async_loop_run_forever(&loop.base), ASYNC_EDEADLOCK);
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    return result;
-}
-#define RUN(...) run(CO(__VA_ARGS__))
-
-static int seconds(void)
-{
-    return (int)(async_loop_time(&loop.base) / ASYNC_SECONDS(1));
-}
 
 /* Takes some seconds; cancelled, it takes `cleanup` seconds, and then does
  * what `cancelled` says: 0 goes on being cancelled, 1 returns all the same,
