@@ -58,7 +58,8 @@ typedef struct async_handle async_handle;
  * One iteration: poll the backend, waiting until something is ready or the
  * next timer is due; then run, in this order, what was ready before, what the
  * poll found, and the timers that are due.  What they make ready runs in the
- * next iteration.  A busy loop polls at least every 100 microseconds or so.
+ * next iteration.  A busy loop looks at its timers in every iteration, and
+ * polls at least every 100 microseconds or so.
  * ------------------------------------------------------------------------ */
 
 /* The loop that runs in this thread, or NULL.
@@ -406,6 +407,10 @@ struct async_operation {
     const async *from; /* where its error was raised, for the traceback */
 };
 
+/* What must be done between two iterations, but for polling now and then. */
+enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
+#define ASYNC__UNKNOWN ((async_time)INT64_MIN)
+
 /* Of task.h, which the implementation includes. */
 async_link *async__task_ended(async *co, int alone);
 void async__task_unshared(async_future *future); /* nobody holds it now */
@@ -453,11 +458,12 @@ struct async_loop {
     async_link *tail;     /* of the ready queue */
     async_link *batch;    /* what is left of this iteration */
     async *current;       /* the task's coroutine that runs, or NULL */
-    unsigned char attend; /* poll before the next iteration */
+    unsigned char attend; /* before the next iteration: ASYNC__POLL .. */
     unsigned char reload; /* the head of the batch was taken out */
     unsigned char running, stopping, closed, always;
     async_link due;       /* timers of this iteration */
     async_time now;       /* as last read */
+    async_time soonest;   /* no timer is due before; or ASYNC__UNKNOWN */
     async_time polled;    /* when it last polled */
     long interval;        /* how many may run before the next poll */
     void (*kick)(async_loop *loop); /* tells a host loop that there is work */
@@ -910,8 +916,8 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
         return;
     }
     async__wheel_place(&loop->wheel, timer);
-    /* One that is due already must be seen in the next iteration. */
-    if (deadline <= loop->now) loop->attend = 1;
+    if (deadline < loop->soonest) loop->soonest = deadline;
+    loop->attend |= ASYNC__WATCH;
     async__kick(loop);
 }
 
@@ -1258,6 +1264,21 @@ static inline async_link *async__take_ready(async_loop *loop)
     return loop->ready.next;
 }
 
+/* Whether to poll before the next iteration: because a timer may be due, for
+ * instance.  That is looked at in every iteration, for they are part of it;
+ * without timers it costs nothing. */
+static ASYNC__COLD int async__must_poll(async_loop *loop, long budget)
+{
+    if (budget <= 0 || loop->attend & ASYNC__POLL) return 1;
+    if (loop->soonest == ASYNC__UNKNOWN)
+        loop->soonest = async__next_deadline(loop);
+    if (loop->soonest == ASYNC_FOREVER) {
+        loop->attend = 0;
+        return 0;
+    }
+    return async__now(loop) >= loop->soonest;
+}
+
 /* Runs an iteration, and then further ones until there is a reason to poll.
  * Returns with the queue as the last of them left it. */
 static void async__run_ready(async_loop *loop, long budget)
@@ -1303,7 +1324,9 @@ static void async__run_ready(async_loop *loop, long budget)
             }
             link = next;
         } while (link != NULL);
-        if (ASYNC__UNLIKELY(budget <= 0 || loop->attend)) break;
+        if (ASYNC__UNLIKELY(budget <= 0 || loop->attend) &&
+            async__must_poll(loop, budget))
+            break;
     }
     loop->current = NULL;
 }
@@ -1322,11 +1345,13 @@ static void async__run_due(async_loop *loop)
 static void async__turn(async_loop *loop, int waited)
 {
     /* Stopped before the run or in the poll: this iteration and no other. */
-    loop->attend = loop->always | loop->stopping;
+    loop->attend = ASYNC__WATCH |
+                   (loop->always | loop->stopping ? ASYNC__POLL : 0);
+    loop->soonest = ASYNC__UNKNOWN;
     async__after_poll(loop, waited);
     if (ASYNC__UNLIKELY(!async__list_empty(&loop->due))) {
         /* Timers belong to this iteration: no further one before them. */
-        loop->attend = 1;
+        loop->attend = ASYNC__POLL;
         async__run_ready(loop, 0);
         async__run_due(loop);
     } else {
@@ -1376,7 +1401,7 @@ int async_loop_run_forever(async_loop *loop)
 void async_loop_stop(async_loop *loop)
 {
     loop->stopping = 1;
-    loop->attend = 1;
+    loop->attend = ASYNC__POLL;
     async__kick(loop);
 }
 

@@ -727,12 +727,12 @@ static void stop_before_a_run_makes_it_one_iteration_without_waiting(void **s)
 typedef struct seldom {
     async_loop base;
     int stop_in_poll, polls;
+    async_time time;
     async_operation *finish_when_idle;
 } seldom;
 static async_time seldom_now(async_loop *l)
 {
-    (void)l;
-    return 0;
+    return ((seldom *)(void *)l)->time;
 }
 static int seldom_poll(async_loop *l, async_time deadline)
 {
@@ -819,6 +819,36 @@ static void a_loop_that_polls_seldom_sees_at_once_what_is_due(void **s)
     async_loop_call_soon(&l.base, NULL, timer_among_others, &l.base);
     assert_int_equal(async_loop_run_forever(&l.base), EVALUE);
     assert_said("1 2 timer 3 4 0");
+    assert_int_equal(async_loop_close(&l.base), 0);
+}
+
+struct spin {
+    ASYNC_FRAME;
+    seldom *loop;
+    int i;
+};
+static ASYNC(spin)
+{
+    ASYNC_BEGIN(spin);
+    async_loop_call_later(&self->loop->base, NULL, ASYNC_MS(1), say_it,
+                          "timer");
+    for (self->i = 1; self->i <= 40; self->i++) {
+        if (self->i == 37) self->loop->time += ASYNC_MS(1);
+        if (self->i > 35) say("%d", self->i);
+        AWAIT(async_sleep, 0);
+    }
+    ASYNC_END;
+}
+
+static void a_loop_that_polls_seldom_looks_at_the_clock_each_iteration(void **s)
+{
+    static seldom l;
+    (void)s;
+    seldom_init(&l);
+    assert_int_equal(
+        async_loop_run_until_complete(&l.base, CO(spin, .loop = &l)), 0);
+    assert_said("36 37 38 timer 39 40");
+    assert_in_range(l.polls, 1, 8);
     assert_int_equal(async_loop_close(&l.base), 0);
 }
 
@@ -1849,6 +1879,7 @@ UNIT_MAIN(TEST(callbacks_run_in_the_order_in_which_they_were_scheduled),
           TEST(a_loop_that_polls_seldom_stops_as_well),
           TEST(a_callback_stops_a_loop_that_polls_seldom),
           TEST(a_loop_that_polls_seldom_sees_at_once_what_is_due),
+          TEST(a_loop_that_polls_seldom_looks_at_the_clock_each_iteration),
           TEST(an_error_of_the_backend_ends_the_run),
           TEST(the_running_loop_is_known_while_it_runs),
           TEST(no_loop_runs_inside_another_or_itself),
