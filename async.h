@@ -156,6 +156,8 @@ extern "C" {
     X(ASYNC_ESELFAWAIT, -5017, "Task cannot await on itself")                 \
     X(ASYNC_ETASKRESULT, -5018,                                               \
       "Task does not support set_result operation")                           \
+    X(ASYNC_ETASKEXCEPTION, -5023,                                            \
+      "Task does not support set_exception operation")                        \
     X(ASYNC_ENOTASK, -5019, "no running task to wait in")                     \
     X(ASYNC_EDESTROYED, -5020, "what was awaited has been destroyed")         \
     X(ASYNC_EDEADLOCK, -5021, "every task waits, and nothing will wake them") \
@@ -176,7 +178,13 @@ extern "C" {
     X(ASYNC_EGROUPNEW, -5052, "TaskGroup has not been entered")               \
     X(ASYNC_EGROUPUSED, -5053, "TaskGroup has already been entered")          \
     X(ASYNC_EGROUPOVER, -5054, "TaskGroup is finished")                       \
-    X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")
+    X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")                 \
+    X(ASYNC_ETOKENUSED, -5060, "Token has already been used once")            \
+    X(ASYNC_ETOKENVAR, -5061, /* ValueError */                                \
+      "Token was created by a different ContextVar")                          \
+    X(ASYNC_ETOKENCONTEXT, -5062, /* ValueError */                            \
+      "Token was created in a different Context")                             \
+    X(ASYNC_ERUNNERCLOSED, -5063, "Runner is closed")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -583,6 +591,10 @@ const async_frame *async_frame_caller(const async_frame *frame);
 const char *async_frame_name(const async_frame *frame);
 const char *async_frame_file(const async_frame *frame);
 int async_frame_line(const async_frame *frame);
+
+/* The name of the coroutine itself, also before it has started and when it has
+ * ended.  Static storage.  Counterpart: coroutine.__name__. */
+const char *async_coro_name(const async *co);
 
 /* Bytes of frame stack: in use now, and at most since the start.  With a
  * static stack the second is what it needs, exact to a pointer's alignment:
@@ -2439,6 +2451,14 @@ static const async_info *async__who(const async_frame *frame)
     (void)asked->resume(&answer, asked);
     asked->state = state;
     return (const async_info *)answer.wait.info;
+}
+
+const char *async_coro_name(const async *co)
+{
+    const async_frame *frame = async__visible(co->top), *caller;
+    if (frame == NULL) return "?"; /* it was abandoned */
+    while ((caller = async_frame_caller(frame)) != NULL) frame = caller;
+    return async_frame_name(frame);
 }
 
 const char *async_frame_name(const async_frame *frame)

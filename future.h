@@ -216,8 +216,8 @@ void async_future_destroy(async_future *future);
  * ASYNC_SET_RESULT(typed, value)   checks the value's type
  * error     a negative error code
  * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT
- *           for a task; ASYNC_EINVAL for what is no error, or
- *           ASYNC_ESTOPITERATION, which cannot be raised by an await
+ *           and ASYNC_ETASKEXCEPTION for a task; ASYNC_EINVAL for what is no
+ *           error, or ASYNC_ESTOPITERATION, which cannot be raised by an await
  * Counterparts: Future.set_result(), Future.set_exception(). */
 int async_future_set_result(async_future *future);
 int async_future_set_exception(async_future *future, int error);
@@ -335,6 +335,9 @@ typedef struct async_backend {
     void (*wake)(async_loop *loop);
     /* The loop is being closed. */
     void (*close)(async_loop *loop);
+    /* Ctrl-C shall now call async_loop_interrupt(), or no more.  NULL where
+     * there is no such thing. */
+    void (*interrupts)(async_loop *loop, int on);
 } async_backend;
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
 
@@ -344,6 +347,10 @@ typedef struct async_backend {
 void async_loop_init(async_loop *loop, const async_backend *backend,
                      const async_allocator *allocator, unsigned flags);
 enum { ASYNC_POLL_ALWAYS = 1 };
+
+/* What Ctrl-C does in a run: cancels the main coroutine, the second time stops
+ * the loop.  From the loop's thread. */
+void async_loop_interrupt(async_loop *loop);
 
 /* ========================================================================
  * PRIVATE
@@ -370,11 +377,19 @@ typedef struct async__timer {
     async_time deadline;
 } async__timer;
 
+/* Values of context variables, async/context.h: an immutable list, shared by
+ * the contexts that begin with it.  NULL is the empty one. */
+typedef struct async__binding async__binding;
+typedef struct async_context {
+    async__binding *bindings;
+} async_context;
+
 struct async_handle {
     async__timer timer;
     async_loop *loop;
     async_callback *callback;
     void *argument;
+    async__binding *bindings; /* of where it was scheduled */
     unsigned char place; /* ASYNC__IN_* */
     unsigned char cancelled, owned;
 };
@@ -386,6 +401,7 @@ struct async_done_callback {
     async_future *future;
     async_future_callback *callback;
     void *argument;
+    async__binding *bindings; /* of where it was added */
     unsigned char place;
 };
 
@@ -421,6 +437,7 @@ const char *async__task_name(const async_future *future, char *buffer,
                              size_t size);
 const async *async__task_coroutine(const async_future *future);
 const char *async__task_stack_start(const async *co);
+async_context *async__task_context(async *co);
 
 enum {
     ASYNC__WHEEL_SHIFT = 18,
@@ -461,6 +478,7 @@ struct async_loop {
     unsigned char attend; /* before the next iteration: ASYNC__POLL .. */
     unsigned char reload; /* the head of the batch was taken out */
     unsigned char running, stopping, closed, always;
+    unsigned char contexts; /* there may be one that is not empty */
     async_link due;       /* timers of this iteration */
     async_time now;       /* as last read */
     async_time soonest;   /* no timer is due before; or ASYNC__UNKNOWN */
@@ -478,6 +496,9 @@ struct async_loop {
     unsigned interrupts;
     async_exception_handler *handler;
     void *handler_argument;
+    async_context *context; /* of the callback that runs, or NULL */
+    int (*factory)(async_loop *loop, struct async_task *task, void *argument);
+    void *factory_argument;
     async_node *remote;   /* from other threads, newest first; atomic */
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
@@ -653,6 +674,24 @@ static inline void async__release(async_loop *loop, void *memory, size_t size)
     }
 #endif
     async__release_large(loop, memory, size);
+}
+
+/* --- contexts ------------------------------------------------------------ */
+
+async__binding *async__bindings_now(async_loop *loop);
+void async__bindings_release(async__binding *bindings);
+
+/* What is scheduled now will see the values of now: a share of them. */
+static inline async__binding *async__capture(async_loop *loop)
+{
+    return ASYNC__UNLIKELY(loop->contexts) ? async__bindings_now(loop) : NULL;
+}
+static inline void async__uncapture(async__binding **bindings)
+{
+    if (ASYNC__UNLIKELY(*bindings != NULL)) {
+        async__bindings_release(*bindings);
+        *bindings = NULL;
+    }
 }
 
 /* --- coroutines on a loop ------------------------------------------------ */
@@ -1466,6 +1505,52 @@ int async_loop_close(async_loop *loop)
     return 0;
 }
 
+/* --- contexts ------------------------------------------------------------ */
+
+struct async__binding {
+    async__binding *next;
+    const void *variable;
+    const async_allocator *allocator;
+    uint32_t shares;
+    uint32_t size;
+    union {
+        void *pointer;
+        int64_t integer;
+        double number;
+        char bytes[1];
+    } value; /* as large as it is */
+};
+#define ASYNC__BINDING_SIZE(size) (offsetof(async__binding, value) + (size))
+
+/* The context of what runs on a loop: a callback's, or a task's; NULL where
+ * nothing does. */
+static async_context *async__context_now(async_loop *loop)
+{
+    if (loop->context != NULL) return loop->context;
+    return loop->current != NULL ? async__task_context(loop->current) : NULL;
+}
+
+/* What goes to another loop begins with none: the counts of shares belong to
+ * this one's thread. */
+async__binding *async__bindings_now(async_loop *loop)
+{
+    async_context *context =
+        async__running == loop ? async__context_now(loop) : NULL;
+    if (context == NULL || context->bindings == NULL) return NULL;
+    context->bindings->shares++;
+    return context->bindings;
+}
+
+void async__bindings_release(async__binding *binding)
+{
+    while (binding != NULL && --binding->shares == 0) {
+        async__binding *next = binding->next;
+        binding->allocator->release(binding->allocator->context, binding,
+                                    ASYNC__BINDING_SIZE(binding->size));
+        binding = next;
+    }
+}
+
 /* --- callbacks ----------------------------------------------------------- */
 
 /* Who frees a handle when it has run. */
@@ -1486,7 +1571,9 @@ static void async__run_handle(async_node *node)
     async_loop *loop = handle->loop;
     async_callback *callback = handle->callback;
     void *argument = handle->argument;
+    async_context context, *outer = loop->context;
     int error, cancelled = handle->cancelled;
+    context.bindings = handle->bindings;
     loop->current = NULL;
     handle->place = ASYNC__NOWHERE;
     if (handle->owned != ASYNC__CALLERS) {
@@ -1494,7 +1581,10 @@ static void async__run_handle(async_node *node)
         handle = NULL;
     }
     if (cancelled) return;
+    loop->context = &context;
     error = callback(argument);
+    loop->context = outer;
+    async__uncapture(&context.bindings);
     if (error < 0)
         async__report(loop, "Exception in callback", error, NULL, handle);
 }
@@ -1507,6 +1597,7 @@ static void async__fill(async_handle *handle, async_loop *loop,
     handle->loop = loop;
     handle->callback = callback;
     handle->argument = argument;
+    handle->bindings = NULL;
     handle->cancelled = 0;
     handle->owned = (unsigned char)owned;
 }
@@ -1529,6 +1620,7 @@ static async_handle *async__prepare(async_loop *loop, async_handle *handle,
     *error = ASYNC_EBUSY;
     if (handle->place != ASYNC__NOWHERE) return NULL;
     async__fill(handle, loop, callback, argument, owned);
+    handle->bindings = async__capture(loop);
     *error = 0;
     return handle;
 }
@@ -1606,6 +1698,7 @@ void async_handle_cancel(async_handle *handle)
     default: /* from another thread: it will find that it is cancelled */
         return;
     }
+    async__uncapture(&handle->bindings);
     handle->place = ASYNC__NOWHERE;
 }
 
@@ -1704,7 +1797,7 @@ int async_future_set_result(async_future *future)
 int async_future_set_exception(async_future *future, int error)
 {
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-        return ASYNC_ETASKRESULT;
+        return ASYNC_ETASKEXCEPTION;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
     if (error >= 0 || error < -32768 || error == ASYNC_ESTOPITERATION)
         return ASYNC_EINVAL;
@@ -1740,10 +1833,15 @@ static void async__run_done_callback(async_node *node)
 {
     async_done_callback *done = (async_done_callback *)(void *)node;
     async_loop *loop = done->future->loop;
+    async_context context, *outer = loop->context;
     int error;
+    context.bindings = done->bindings;
     loop->current = NULL;
+    loop->context = &context;
     done->place = ASYNC__NOWHERE;
     error = done->callback(done->future, done->argument);
+    loop->context = outer;
+    async__uncapture(&context.bindings);
     if (error < 0)
         async__report(loop, "Exception in callback", error, NULL, NULL);
 }
@@ -1758,6 +1856,7 @@ int async_future_add_done_callback(async_future *future,
     node->future = future;
     node->callback = callback;
     node->argument = argument;
+    node->bindings = async__capture(future->loop);
     if (future->state == ASYNC__PENDING) {
         node->place = ASYNC__IN_WAITERS;
         async__list_append(&future->waiters, &node->node.link);
@@ -1775,8 +1874,7 @@ int async_future_remove_done_callback(async_future *future,
     if (node->place != ASYNC__IN_WAITERS || node->future != future ||
         future->state != ASYNC__PENDING)
         return 0;
-    async__unlink(&node->node.link);
-    node->place = ASYNC__NOWHERE;
+    async_done_callback_cancel(node);
     return 1;
 }
 
@@ -1788,6 +1886,7 @@ void async_done_callback_cancel(async_done_callback *node)
         async__unlink(&node->node.link);
     else
         async__unready(node->future->loop, &node->node);
+    async__uncapture(&node->bindings);
     node->place = ASYNC__NOWHERE;
 }
 
@@ -1843,10 +1942,13 @@ static void async__discard_list(async_loop *loop, async_link *link,
         if (node->run == async__run_handle) {
             async_handle *handle = (async_handle *)(void *)node;
             handle->place = ASYNC__NOWHERE;
+            async__uncapture(&handle->bindings);
             if (handle->owned != ASYNC__CALLERS)
                 async__free_handle(loop, handle);
         } else if (node->run == async__run_done_callback) {
-            ((async_done_callback *)(void *)node)->place = ASYNC__NOWHERE;
+            async_done_callback *done = (async_done_callback *)(void *)node;
+            done->place = ASYNC__NOWHERE;
+            async__uncapture(&done->bindings);
         }
     }
 }

@@ -6,6 +6,7 @@
  * asyncio.wait_for is async_wait_for.
  *
  *   TASKS              create, await, release, static tasks
+ *   TASK FACTORY       a hook for what is made; eager tasks
  *   STATE AND NAMES    done, result, names, current and all tasks
  *   CANCELLATION       cancel, uncancel, cancelling
  *   SLEEP              async_sleep
@@ -14,6 +15,7 @@
  *   TIMEOUT            the limit as a block
  *   WAIT               for some of several, without cancelling the others
  *   RUNNING            run_until_complete; what async_run is made of
+ *   RUNNER             several runs on one loop
  *   PRIVATE
  *
  * Threads: all of it belongs to the loop's thread.
@@ -137,6 +139,42 @@ static inline async_object async_task_object(async_task *task);
 #define async_task_start(storage, loop, object)                               \
     async__task_start(&(storage)->task, &(storage)->co, &(storage)->stack,    \
                       sizeof (storage)->stack, (loop), (object))
+
+/* ------------------------------------------------------------------------
+ * TASK FACTORY
+ *
+ * A function that is called with every task of a loop when it has been made,
+ * be it by async_create_task(), ASYNC_SPAWN, a gather, a group or as static
+ * storage: to count or name tasks, and to start them eagerly.
+ *
+ * An eager task runs its first step where it is made, inside that call.  If it
+ * never waits it is done when the call returns, and has not been near the
+ * loop.  Only while the loop runs: before, and on another loop, it starts in
+ * the next iteration as always.
+ * ------------------------------------------------------------------------ */
+
+/* task      must neither be awaited, released nor cancelled here
+ * Returns   ASYNC_START_LATER, or ASYNC_START_EAGERLY */
+typedef int async_task_factory(async_loop *loop, async_task *task,
+                               void *argument);
+enum { ASYNC_START_LATER, ASYNC_START_EAGERLY };
+
+/* NULL takes it away.
+ * Counterparts: loop.set_task_factory(), loop.get_task_factory(). */
+static inline void async_loop_set_task_factory(async_loop *loop,
+                                               async_task_factory *factory,
+                                               void *argument);
+static inline async_task_factory *
+async_loop_get_task_factory(const async_loop *loop);
+
+/* The factory that starts every task eagerly.
+ * Counterpart: asyncio.eager_task_factory, of Python 3.12. */
+int async_eager_task_factory(async_loop *loop, async_task *task,
+                             void *argument);
+
+/* A single eager task; as async_create_task() else.
+ * Counterpart: asyncio.create_task(eager_start=True), of Python 3.14. */
+async_task *async_create_eager_task(async_object object);
 
 /* ------------------------------------------------------------------------
  * STATE AND NAMES
@@ -456,6 +494,46 @@ int async_run_on(async_loop *loop, async_object main);
 #define ASYNC_RUN_ON_INTO(place, loop, ...)                                   \
     ASYNC__RUN_INTO(async__run_on_into, place, loop, __VA_ARGS__, )
 
+/* ------------------------------------------------------------------------
+ * RUNNER
+ *
+ * Several runs, one after the other, on one loop and in one context: what is
+ * connected, started or set (async/context.h) in one is there in the next.
+ *
+ *     async_runner runner;
+ *     async_uv_loop_init(&loop, NULL, NULL);
+ *     async_runner_init(&runner, &loop.base);
+ *     error = async_runner_run(&runner, CO(connect, &session));
+ *     if (!error) error = async_runner_run(&runner, CO(transfer, &session));
+ *     async_runner_close(&runner);
+ *
+ * Between two runs the tasks that are left stand still.
+ * Counterpart: asyncio.Runner.
+ * ------------------------------------------------------------------------ */
+typedef struct async_runner async_runner;
+
+/* loop   the runner's from then on, which closes it */
+void async_runner_init(async_runner *runner, async_loop *loop);
+
+/* Runs a coroutine to its end.  As async_run(), Ctrl-C cancels it, where the
+ * backend has that; its error is returned, and not printed.
+ * Returns  0 or its error; ASYNC_EINTR after Ctrl-C; ASYNC_ERUNNERCLOSED;
+ *          ASYNC_EINVAL for a task or future; ASYNC_ENESTEDRUN inside a loop
+ *          that runs; the errors of async_loop_run_until_complete()
+ * Counterpart: Runner.run(). */
+int async_runner_run(async_runner *runner, async_object main);
+#define ASYNC_RUNNER_RUN_INTO(place, runner, ...)                             \
+    ASYNC__RUN_INTO(async__runner_run_into, place, runner, __VA_ARGS__, )
+
+/* The loop; NULL when it is closed.  Counterpart: Runner.get_loop(). */
+static inline async_loop *async_runner_get_loop(const async_runner *runner);
+
+/* Cancels what is left and waits for it, and closes the loop.
+ * Returns  0, also when it was closed before; ASYNC_ECLOSERUNNING; an error of
+ *          the backend
+ * Counterpart: Runner.close(). */
+int async_runner_close(async_runner *runner);
+
 /* ========================================================================
  * PRIVATE
  *
@@ -474,7 +552,16 @@ struct async_task {
     uint32_t heap : 8;   /* ASYNC__STATIC .. */
     uint16_t requests;   /* cancelling() */
     unsigned char named; /* the name is a string */
-    unsigned char leaving; /* async_run waits for its end */
+    unsigned char special; /* ASYNC__IS_DEPARTING .. */
+    union {
+        async_context own;    /* ASYNC__HAS_CONTEXT; else empty */
+        async_context *given; /* ASYNC__GIVEN_CONTEXT */
+    } context;
+};
+enum {
+    ASYNC__IS_DEPARTING = 1, /* async_run waits for its end */
+    ASYNC__HAS_CONTEXT = 2,
+    ASYNC__GIVEN_CONTEXT = 4
 };
 
 enum {
@@ -494,6 +581,9 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
 ASYNC__COLD void async__never_awaited(async_loop *loop, async_function *start,
                                       int why);
 ASYNC__COLD void async__spawn_failed(async *co);
+async_task *async__create(async_loop *loop, async_object object,
+                          async_context *context, int eagerly);
+ASYNC__COLD void async__task_made(async_task *task);
 
 static inline async_task *async__task_of_link(async_link *link)
 {
@@ -523,6 +613,14 @@ static inline async_task *async__task_make(async_loop *loop,
     return async__task_make_slow(loop, start, size, alignment, first);
 }
 
+/* Behind the making of a task, when its first frame is whole.  With a factory
+ * it has not been put in the ready queue. */
+static inline void async__made(async_task *task)
+{
+    if (ASYNC__UNLIKELY(task->future.loop->factory != NULL))
+        async__task_made(task);
+}
+
 static inline async_task *async_loop_create_task(async_loop *loop,
                                                  async_object object)
 {
@@ -533,8 +631,21 @@ static inline async_task *async_loop_create_task(async_loop *loop,
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
+    async__made(task);
     async__kick(loop);
     return task;
+}
+static inline void async_loop_set_task_factory(async_loop *loop,
+                                               async_task_factory *factory,
+                                               void *argument)
+{
+    loop->factory = factory;
+    loop->factory_argument = argument;
+}
+static inline async_task_factory *
+async_loop_get_task_factory(const async_loop *loop)
+{
+    return loop->factory;
 }
 static inline async_task *async_task_retain(async_task *task)
 {
@@ -592,6 +703,7 @@ static inline int async_task_cancelling(const async_task *task)
         }                                                                     \
         ASYNC__BUILD_STARTING((struct name *)(void *)async__first, name,      \
                               __VA_ARGS__);                                   \
+        async__made((handle).task);                                           \
     } while (0)
 
 #define ASYNC__AWAIT_TASK(task_)                                              \
@@ -807,6 +919,16 @@ int async__run_task_into(async_loop *loop, async_object object, void *result,
                          size_t offset, size_t size);
 int async__run_on_into(async_loop *loop, async_object object, void *result,
                        size_t offset, size_t size);
+int async__runner_run_into(async_runner *runner, async_object object,
+                           void *result, size_t offset, size_t size);
+struct async_runner {
+    async_loop *loop;
+    async_context context;
+};
+static inline async_loop *async_runner_get_loop(const async_runner *runner)
+{
+    return runner->loop;
+}
 #define ASYNC__RUN_INTO(function, place, loop, name, ...)                     \
     function((loop), ASYNC__CO(name, __VA_ARGS__),                            \
              ASYNC__PLACE(place, name),                                       \
@@ -859,8 +981,8 @@ typedef struct async__departure {
 } async__departure;
 static void async__departed(async_loop *loop, async_task *task);
 
-/* Ends with an error, or cancelled in its last step, or awaited by async_run.
- */
+/* Ends with an error, or cancelled in its last step, or awaited by async_run,
+ * or with values of context variables. */
 static ASYNC__COLD void async__task_failed(async_task *task)
 {
     async *co = task->co;
@@ -872,7 +994,11 @@ static ASYNC__COLD void async__task_failed(async_task *task)
         co->node.run = async__step;
         if (error == 0) error = ASYNC_ECANCELED;
     }
-    if (task->leaving) async__departed(task->future.loop, task);
+    if (task->special & ASYNC__IS_DEPARTING)
+        async__departed(task->future.loop, task);
+    if (task->special & ASYNC__HAS_CONTEXT)
+        async__bindings_release(task->context.own.bindings);
+    task->special = 0;
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
@@ -889,7 +1015,7 @@ async_link *async__task_ended(async *co, int alone)
     task->all.next->prev = task->all.prev;
     task->all.prev->next = task->all.next;
     if (ASYNC__UNLIKELY((co->error | (co->flags & ASYNC__MUST_CANCEL) |
-                         task->leaving) != 0)) {
+                         task->special) != 0)) {
         async__task_failed(task);
         return NULL;
     }
@@ -999,6 +1125,25 @@ const char *async__task_name(const async_future *future, char *buffer,
     return buffer;
 }
 
+static ASYNC__COLD void async__task_inherit(async_task *task)
+{
+    async__binding *bindings = async__bindings_now(task->future.loop);
+    if (bindings == NULL) return;
+    task->context.own.bindings = bindings;
+    task->special |= ASYNC__HAS_CONTEXT;
+}
+
+async_context *async__task_context(async *co)
+{
+    async_task *task = async__task_of(co);
+    if (task->special & ASYNC__GIVEN_CONTEXT) return task->context.given;
+    if (!(task->special & ASYNC__HAS_CONTEXT)) {
+        task->special |= ASYNC__HAS_CONTEXT;
+        task->context.own.bindings = NULL;
+    }
+    return &task->context.own;
+}
+
 /* What heap and static tasks have in common. */
 static inline void async__task_enter(async_task *task, async *co,
                                      async_loop *loop, uint32_t shares)
@@ -1012,12 +1157,13 @@ static inline void async__task_enter(async_task *task, async *co,
     task->name = ++loop->tasks_made;
     task->named = 0;
     task->requests = 0;
-    task->leaving = 0;
+    task->special = 0;
     task->all.next = &loop->tasks;
     task->all.prev = last;
     last->next = &task->all;
     loop->tasks.prev = &task->all;
-    async__ready(loop, &co->node);
+    if (ASYNC__UNLIKELY(loop->contexts)) async__task_inherit(task);
+    if (ASYNC__LIKELY(loop->factory == NULL)) async__ready(loop, &co->node);
 }
 
 /* A task on the heap, in blocks that were another's, which has left co->top
@@ -1093,6 +1239,80 @@ async_task *async_create_task(async_object object)
     return async_loop_create_task(async__running, object);
 }
 
+/* Runs the first step where the task is made. */
+static void async__start_eagerly(async_loop *loop, async *co)
+{
+    async *current = loop->current;
+    async_context *context = loop->context;
+    loop->current = co;
+    loop->context = NULL;
+    async__settle(co, async__resume(co));
+    loop->current = current;
+    loop->context = context;
+}
+
+/* Asks the factory, and starts it or puts it in the ready queue. */
+static void async__task_begin_made(async_task *task, int eagerly)
+{
+    async_loop *loop = task->future.loop;
+    if (loop->factory != NULL &&
+        loop->factory(loop, task, loop->factory_argument) ==
+            ASYNC_START_EAGERLY)
+        eagerly = 1;
+    if (eagerly && async__running == loop)
+        async__start_eagerly(loop, task->co);
+    else
+        async__ready(loop, &task->co->node);
+}
+
+void async__task_made(async_task *task)
+{
+    async__task_begin_made(task, 0);
+}
+
+int async_eager_task_factory(async_loop *loop, async_task *task,
+                             void *argument)
+{
+    (void)loop, (void)task, (void)argument;
+    return ASYNC_START_EAGERLY;
+}
+
+/* With a context, and eagerly, if that is asked for. */
+async_task *async__create(async_loop *loop, async_object object,
+                          async_context *context, int eagerly)
+{
+    int (*factory)(async_loop *, async_task *, void *);
+    async_frame *first;
+    async_task *task;
+    if (loop == NULL) {
+        async__never_awaited(NULL, object.start, ASYNC_ENOLOOP);
+        return NULL;
+    }
+    factory = loop->factory;
+    loop->factory = async_eager_task_factory; /* so that it is not queued */
+    task = async__task_make(loop, object.start, object.size, object.alignment,
+                            &first);
+    loop->factory = factory;
+    if (task == NULL) return NULL;
+    memcpy(first, object.frame, object.size);
+    first->resume = object.start;
+    if (context != NULL) {
+        if (task->special & ASYNC__HAS_CONTEXT)
+            async__bindings_release(task->context.own.bindings);
+        task->special = ASYNC__GIVEN_CONTEXT;
+        task->context.given = context;
+        loop->contexts = 1;
+    }
+    async__task_begin_made(task, eagerly);
+    async__kick(loop);
+    return task;
+}
+
+async_task *async_create_eager_task(async_object object)
+{
+    return async__create(async__running, object, NULL, 1);
+}
+
 int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object)
 {
@@ -1117,6 +1337,7 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
     task->first = 0;
     task->future.loop = loop;
     async__task_enter(task, co, loop, 2); /* one is the storage's */
+    async__made(task);
     async__kick(loop);
     return 0;
 }
@@ -1990,9 +2211,10 @@ static int async__stop_loop(async_future *future, void *loop)
     return 0;
 }
 
-/* run_until_complete, which leaves the task made, if any, in *made. */
+/* run_until_complete, which leaves the task made, if any, in *made.
+ * context  NULL: none */
 static int async__run_object(async_loop *loop, async_object object,
-                             async_task **made)
+                             async_context *context, async_task **made)
 {
     async_future *future = (async_future *)object.future;
     async_done_callback node;
@@ -2003,15 +2225,16 @@ static int async__run_object(async_loop *loop, async_object object,
     if (async__running != NULL) return ASYNC_EOTHERRUNNING;
     if (future != NULL && future->loop != loop) return ASYNC_EOTHERLOOP;
     if (future == NULL) {
-        *made = async_loop_create_task(loop, object);
+        *made = async__create(loop, object, context, 0);
         if (*made == NULL) return async_last_error();
         future = &(*made)->future;
-        loop->main = *made;
     }
+    loop->main = *made;
     memset(&node, 0, sizeof node);
     async_future_add_done_callback(future, &node, async__stop_loop, loop);
     error = async_loop_run_forever(loop);
     async_done_callback_cancel(&node);
+    loop->main = NULL;
     if (error) return error;
     if (future->state == ASYNC__PENDING) return ASYNC_ELOOPSTOPPED;
     return async_future_result(future);
@@ -2021,7 +2244,7 @@ int async__run_task_into(async_loop *loop, async_object object, void *result,
                          size_t offset, size_t size)
 {
     async_task *made;
-    int error = async__run_object(loop, object, &made);
+    int error = async__run_object(loop, object, NULL, &made);
     if (!error && result != NULL)
         memcpy(result, (char *)made->co->top + offset, size);
     async_task_release(made);
@@ -2049,7 +2272,6 @@ static int async__departure_gathered(void *context)
 static void async__departed(async_loop *loop, async_task *task)
 {
     async__departure *departure = loop->departure;
-    task->leaving = 0;
     async__list_append(&departure->ended, &task->all);
     if (--departure->left == 0)
         async_loop_call_soon(loop, &departure->handle,
@@ -2066,7 +2288,7 @@ static int async__cancel_all_tasks(async_loop *loop)
     memset(&departure, 0, sizeof departure);
     async__list_init(&departure.ended);
     while ((task = async_all_tasks(loop, task)) != NULL) {
-        task->leaving = 1;
+        task->special |= ASYNC__IS_DEPARTING;
         task->future.shares++;
         departure.left++;
     }
@@ -2078,8 +2300,8 @@ static int async__cancel_all_tasks(async_loop *loop)
     async_handle_cancel(&departure.handle);
     /* Some may refuse to end, if the loop was stopped before. */
     while ((task = async_all_tasks(loop, task)) != NULL)
-        if (task->leaving) {
-            task->leaving = 0;
+        if (task->special & ASYNC__IS_DEPARTING) {
+            task->special &= (unsigned char)~ASYNC__IS_DEPARTING;
             task->future.shares--;
         }
     loop->departure = NULL;
@@ -2097,6 +2319,35 @@ static int async__cancel_all_tasks(async_loop *loop)
     return error;
 }
 
+void async_loop_interrupt(async_loop *loop)
+{
+    if (loop->interrupts++ == 0 && loop->main != NULL)
+        async_task_cancel(loop->main);
+    else
+        async_loop_stop(loop);
+}
+
+static void async__take_interrupts(async_loop *loop, int on)
+{
+    if (loop->backend->interrupts != NULL && !loop->closed)
+        loop->backend->interrupts(loop, on);
+}
+
+/* A run that Ctrl-C may end; it takes interrupts from then on. */
+static int async__run_main(async_loop *loop, async_object object,
+                           async_context *context, async_task **made)
+{
+    int error;
+    loop->interrupts = 0;
+    async__take_interrupts(loop, 1);
+    error = async__run_object(loop, object, context, made);
+    if (loop->interrupts > 0 && *made != NULL &&
+        (error == ASYNC_ELOOPSTOPPED ||
+         (error == ASYNC_ECANCELED && async_task_uncancel(*made) == 0)))
+        error = ASYNC_EINTR;
+    return error;
+}
+
 int async__run_on_into(async_loop *loop, async_object object, void *result,
                        size_t offset, size_t size)
 {
@@ -2106,12 +2357,7 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
     async_traceback traceback;
 #endif
     if (async__running != NULL) return ASYNC_ENESTEDRUN;
-    loop->interrupts = 0;
-    error = async__run_object(loop, object, &made);
-    loop->main = NULL;
-    if (loop->interrupts > 0 &&
-        (error == ASYNC_ECANCELED || error == ASYNC_ELOOPSTOPPED))
-        error = ASYNC_EINTR;
+    error = async__run_main(loop, object, NULL, &made);
 #ifndef ASYNC_NO_TRACEBACK
     if (error) {
         traceback.count = 0;
@@ -2124,6 +2370,7 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
         memcpy(result, (char *)made->co->top + offset, size);
     async_task_release(made);
     left = async__cancel_all_tasks(loop);
+    async__take_interrupts(loop, 0);
 #ifndef ASYNC_NO_TRACEBACK
     if (error && error != ASYNC_EINTR)
         async_traceback_print(&traceback,
@@ -2138,6 +2385,51 @@ int async__run_on_into(async_loop *loop, async_object object, void *result,
 int async_run_on(async_loop *loop, async_object object)
 {
     return async__run_on_into(loop, object, NULL, 0, 0);
+}
+
+/* --- runner -------------------------------------------------------------- */
+
+void async_runner_init(async_runner *runner, async_loop *loop)
+{
+    runner->loop = loop;
+    runner->context.bindings = NULL;
+}
+
+int async__runner_run_into(async_runner *runner, async_object object,
+                           void *result, size_t offset, size_t size)
+{
+    async_task *made;
+    int error;
+    if (runner->loop == NULL) return ASYNC_ERUNNERCLOSED;
+    if (async__running != NULL) return ASYNC_ENESTEDRUN;
+    if (object.future != NULL) return ASYNC_EINVAL;
+    error = async__run_main(runner->loop, object, &runner->context, &made);
+    async__take_interrupts(runner->loop, 0);
+    if (!error && result != NULL)
+        memcpy(result, (char *)made->co->top + offset, size);
+    /* Its error is the caller's, as that of an await. */
+    if (made != NULL && error) made->future.kind |= ASYNC__RETRIEVED;
+    async_task_release(made);
+    return error;
+}
+
+int async_runner_run(async_runner *runner, async_object object)
+{
+    return async__runner_run_into(runner, object, NULL, 0, 0);
+}
+
+int async_runner_close(async_runner *runner)
+{
+    async_loop *loop = runner->loop;
+    int error;
+    if (loop == NULL) return 0;
+    if (async__running != NULL) return ASYNC_ECLOSERUNNING;
+    error = loop->closed ? 0 : async__cancel_all_tasks(loop);
+    /* Tasks that would not end have their part of it. */
+    async_loop_close(loop);
+    async__uncapture(&runner->context.bindings);
+    runner->loop = NULL;
+    return error;
 }
 
 #ifdef __cplusplus

@@ -139,7 +139,7 @@ void async_virtual_loop_init(async_virtual_loop *loop,
 {
     static const async_backend backend = {
         async__virtual_now, async__virtual_poll, async__virtual_nothing,
-        async__virtual_nothing
+        async__virtual_nothing, NULL
     };
     async_loop_init(&loop->base, &backend, allocator, ASYNC_POLL_ALWAYS);
     loop->time = 0;

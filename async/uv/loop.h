@@ -45,7 +45,7 @@ typedef struct async__uv_handles {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
-    uv_signal_t interrupt; /* only for async_run() */
+    uv_signal_t interrupt; /* in a run that SIGINT may end, and behind it */
     async_uv_loop *loop;
     const async_allocator *allocator; /* NULL: not from there */
     int open;
@@ -274,6 +274,42 @@ static void async__uv_on_check(uv_check_t *check)
     async__uv_arrange(loop);
 }
 
+/* --- Ctrl-C -------------------------------------------------------------- */
+
+static void async__uv_on_interrupt(uv_signal_t *handle, int number)
+{
+    (void)number;
+    async_loop_interrupt(&async__uv_of(handle->data)->base);
+}
+
+/* Whether Ctrl-C still does what it does by default. */
+static int async__uv_may_interrupt(void)
+{
+#ifdef _WIN32
+    return 1;
+#else
+    struct sigaction now;
+    return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL;
+#endif
+}
+
+static void async__uv_interrupts(async_loop *base, int on)
+{
+    async_uv_loop *loop = async__uv(base);
+    uv_signal_t *handle = &loop->handles->interrupt;
+    if (on && async__uv_may_interrupt()) {
+        if (handle->data == NULL) {
+            if (uv_signal_init(loop->uv, handle) != 0) return;
+            handle->data = loop->handles;
+            loop->handles->open++;
+            uv_unref((uv_handle_t *)handle);
+        }
+        uv_signal_start(handle, async__uv_on_interrupt, SIGINT);
+    } else if (!on && handle->data != NULL) {
+        uv_signal_stop(handle);
+    }
+}
+
 /* --- opening and closing ------------------------------------------------- */
 
 void async__uv_opened(async_loop *loop, async_node *resource)
@@ -306,6 +342,8 @@ static void async__uv_close(async_loop *base)
     uv_close((uv_handle_t *)&handles->prepare, async__uv_closed);
     uv_close((uv_handle_t *)&handles->check, async__uv_closed);
     uv_close((uv_handle_t *)&handles->idle, async__uv_closed);
+    if (handles->interrupt.data != NULL)
+        uv_close((uv_handle_t *)&handles->interrupt, async__uv_closed);
     for (link = loop->resources.next; link != &loop->resources;
          link = link->next)
         ((async_node *)(void *)link)->run((async_node *)(void *)link);
@@ -342,7 +380,8 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator)
 {
     static const async_backend backend = { async__uv_now, async__uv_poll,
-                                           async__uv_wake, async__uv_close };
+                                           async__uv_wake, async__uv_close,
+                                           async__uv_interrupts };
     async__uv_handles *handles = NULL;
     int error = 0;
     async__uv_ignore_broken_pipes();
@@ -380,6 +419,7 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     uv_idle_init(loop->uv, &handles->idle);
     handles->wakeup.data = handles->timer.data = handles->prepare.data =
         handles->check.data = handles->idle.data = handles;
+    handles->interrupt.data = NULL;
     handles->open = 5;
     if (!loop->owns) {
         uv_unref((uv_handle_t *)&handles->wakeup);
@@ -418,46 +458,15 @@ size_t async_uv_loop_count_handles(async_loop *loop)
 
 /* --- running ------------------------------------------------------------- */
 
-static void async__uv_on_interrupt(uv_signal_t *handle, int number)
-{
-    async_loop *loop = &async__uv_of(handle->data)->base;
-    (void)number;
-    if (loop->interrupts++ == 0 && loop->main != NULL)
-        async_task_cancel(loop->main);
-    else
-        async_loop_stop(loop);
-}
-
-/* Whether Ctrl-C still does what it does by default. */
-static int async__uv_may_interrupt(void)
-{
-#ifdef _WIN32
-    return 1;
-#else
-    struct sigaction now;
-    return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_DFL;
-#endif
-}
-
 int async__uv_run_into(async_object main, void *result, size_t offset,
                        size_t size)
 {
     async_uv_loop loop;
-    uv_signal_t *interrupt = NULL;
     int error;
     if (async__running != NULL) return ASYNC_ENESTEDRUN;
     error = async_uv_loop_init(&loop, NULL, NULL);
     if (error) return error;
-    if (async__uv_may_interrupt() &&
-        uv_signal_init(loop.uv, &loop.handles->interrupt) == 0) {
-        interrupt = &loop.handles->interrupt;
-        interrupt->data = loop.handles;
-        loop.handles->open++;
-        uv_signal_start(interrupt, async__uv_on_interrupt, SIGINT);
-        uv_unref((uv_handle_t *)interrupt);
-    }
     error = async__run_on_into(&loop.base, main, result, offset, size);
-    if (interrupt != NULL) uv_close((uv_handle_t *)interrupt, async__uv_closed);
     async_loop_close(&loop.base);
     return error;
 }

@@ -248,7 +248,7 @@ static void a_task_takes_no_result_from_outside(void **s)
     assert_int_equal(async_future_set_result(&task->future),
                      ASYNC_ETASKRESULT);
     assert_int_equal(async_future_set_exception(&task->future, EKEY),
-                     ASYNC_ETASKRESULT);
+                     ASYNC_ETASKEXCEPTION);
     ASYNC_SET_RESULT(&f, 1);
     iterate();
     assert_int_equal(async_future_set_result(&task->future),

@@ -754,7 +754,8 @@ static void seldom_nothing(async_loop *l)
 static void seldom_init(seldom *l)
 {
     static const async_backend backend = { seldom_now, seldom_poll,
-                                           seldom_nothing, seldom_nothing };
+                                           seldom_nothing, seldom_nothing,
+                                           NULL };
     memset(l, 0, sizeof *l);
     async_loop_init(&l->base, &backend, NULL, 0);
 }
@@ -822,11 +823,7 @@ static void a_loop_that_polls_seldom_sees_at_once_what_is_due(void **s)
     assert_int_equal(async_loop_close(&l.base), 0);
 }
 
-struct spin {
-    ASYNC_FRAME;
-    seldom *loop;
-    int i;
-};
+struct spin { ASYNC_FRAME; seldom *loop; int i; };
 static ASYNC(spin)
 {
     ASYNC_BEGIN(spin);
@@ -840,7 +837,8 @@ static ASYNC(spin)
     ASYNC_END;
 }
 
-static void a_loop_that_polls_seldom_looks_at_the_clock_each_iteration(void **s)
+static void
+a_loop_that_polls_seldom_looks_at_the_clock_each_iteration(void **s)
 {
     static seldom l;
     (void)s;
