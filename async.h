@@ -53,12 +53,30 @@
  *
  * ASYNC_IMPLEMENTATION     in exactly one file: compile the functions too
  * ASYNC_NO_SHORT_NAMES     no AWAIT*, CO; use ASYNC_AWAIT*, ASYNC_CO
+ * ASYNC_FREESTANDING       as on a freestanding target: no libc but memcpy and
+ *                          memset, no heap, no traceback, 32-bit time
  * ASYNC_NO_HEAP            no frame stack ever grows, no malloc is named;
  *                          the default on freestanding targets
+ * ASYNC_STATIC_ONLY        nothing is ever allocated, by nobody: tasks are
+ *                          static (ASYNC_STATIC_TASK), and there are neither
+ *                          context variables nor a task factory.  Timers are
+ *                          a list in the order of their deadlines.  For
+ *                          firmware; implies ASYNC_FREESTANDING
+ * ASYNC_SMALL              small types: a source file of coroutines has at
+ *                          most 16,000 lines, a FINALLY inside a FINALLY does
+ *                          not compile, a task has at most 255 shares.  The
+ *                          default where pointers have 16 bits
+ * ASYNC_NO_CANCEL          no cancellation, and so no limits in time: what
+ *                          needs it is not declared
  * ASYNC_NO_TRACEBACK       errors leave no await traceback
- * ASYNC_NO_NAMES           coroutines and errors keep no names, to save memory
- * ASYNC_FREESTANDING       as on a freestanding target: no libc but memcpy and
- *                          memset, no heap, no traceback
+ * ASYNC_NO_NAMES           coroutines, tasks and errors keep no names
+ * ASYNC_TIME_BITS          64: nanoseconds in int64_t; 32: ticks that wrap, in
+ *                          uint32_t, and spans in int32_t
+ * ASYNC_TICKS_PER_SECOND   with 32 bits: of the clock that the loop is given;
+ *                          1000 by default
+ * ASYNC_CRITICAL_ENTER     two macros, statements of one block: interrupts off,
+ * ASYNC_CRITICAL_EXIT      and then again what they were.  For parts without
+ *                          atomic instructions; AVR and ARMv6-M have them here
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler
@@ -68,6 +86,9 @@
  *                          message and aborts (freestanding: traps)
  * ------------------------------------------------------------------------ */
 
+#if defined(ASYNC_STATIC_ONLY) && !defined(ASYNC_FREESTANDING)
+#define ASYNC_FREESTANDING
+#endif
 #if defined(__STDC_HOSTED__) && __STDC_HOSTED__ && !defined(ASYNC_FREESTANDING)
 #define ASYNC_HOSTED 1
 #include <errno.h>
@@ -80,6 +101,17 @@
 #endif
 #if !ASYNC_HOSTED && !defined(ASYNC_NO_TRACEBACK)
 #define ASYNC_NO_TRACEBACK
+#endif
+#if defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ == 2 &&                 \
+    !defined(ASYNC_SMALL)
+#define ASYNC_SMALL
+#endif
+#ifndef ASYNC_TIME_BITS
+#if ASYNC_HOSTED
+#define ASYNC_TIME_BITS 64
+#else
+#define ASYNC_TIME_BITS 32
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -232,8 +264,13 @@ typedef struct async_status {
 typedef async_status async_function(async *co, void *frame);
 
 /* Points in time and spans of it; see future.h. */
+#if ASYNC_TIME_BITS == 64
 typedef int64_t async_time;
 typedef int64_t async_duration;
+#else
+typedef uint32_t async_time;
+typedef int32_t async_duration;
+#endif
 
 /* The first member of a coroutine's struct.  After it stand the arguments, in
  * the order in which AWAIT takes them, then the locals; what a call does not
@@ -810,18 +847,29 @@ typedef struct async_info {
 #endif
 } async_info;
 
+#ifdef ASYNC_SMALL
+typedef uint16_t async__state;
+typedef uint16_t async__size;
+typedef uint8_t async__count;
+#define ASYNC__FINALLY_DEPTH 1
+#else
 typedef uint32_t async__state;
+typedef uint32_t async__size;
+typedef uint32_t async__count;
+#define ASYNC__FINALLY_DEPTH 2
+#endif
 
 struct async_frame {
     async_function *resume; /* set when it suspends, or by who starts it */
     async_frame *caller;    /* NULL until it has suspended */
     async__state state;     /* where: line * 4 + kind; 0 before the start */
-    int16_t parked[2];      /* what a FINALLY, and one inside it, go on with */
+    int16_t parked[ASYNC__FINALLY_DEPTH]; /* what a FINALLY goes on with, and
+                                           * one inside it */
 };
 
 enum { ASYNC__ALIGNMENT = __alignof__(async_frame) };
-#define ASYNC__OVER ((async__state)0xffffffffu)  /* a generator has ended */
-#define ASYNC__WHO ((async__state)0xfffffffeu) /* tell who you are */
+#define ASYNC__OVER ((async__state)-1) /* a generator has ended */
+#define ASYNC__WHO ((async__state)-2) /* tell who you are */
 #define ASYNC__LINE_OF(state) ((int)((state) / 4))
 
 /* What a function returns to its caller, and to async__continue(). */
@@ -861,9 +909,14 @@ struct async {
     } wait; /* must follow node: together they are a timer */
     async_frame *top;    /* the innermost suspended frame; ended: the first */
     char *sp, *end;      /* free memory of the current chunk */
+#ifdef ASYNC_STATIC_ONLY
+    int16_t error;
+    uint8_t flags;
+#else
     int error;           /* on its way up; 0 for none */
     uint32_t flags : 8;  /* ASYNC__IS_* */
     uint32_t peak : 24;  /* high-water mark up to a chunk that is gone, words */
+#endif
 };
 enum {
     ASYNC__IS_TASK = 1,
@@ -875,9 +928,11 @@ enum {
     ASYNC__MUST_CANCEL = 64  /* to be cancelled when it runs next */
 };
 
+#ifndef ASYNC_STATIC_ONLY
 /* The task of a coroutine that has one, without a pointer to it in the part of
  * memory that a switch touches.  On the heap the frame stack is the end of the
- * task's own block; elsewhere the task's address stands behind the stack. */
+ * task's own block; elsewhere the task's address stands behind the stack.  (In
+ * static memory alone the coroutine is a part of its task: future.h.) */
 enum { ASYNC__TASK_BLOCK = 136 }; /* a task and the start of its frame stack */
 static inline void *async__owner(const async *co)
 {
@@ -886,12 +941,13 @@ static inline void *async__owner(const async *co)
         return co->end - ASYNC__TASK_BLOCK;
     return *(void **)(void *)co->end;
 }
+#endif
 
 struct async_object {
     async_function *start;
     const void *frame;   /* the caller's, only until it is copied */
     void *future;        /* task.h: a future in the place of a coroutine */
-    uint32_t size;       /* of the frame */
+    async__size size;    /* of the frame */
     uint16_t alignment;
     uint16_t has_result;
 };
@@ -965,8 +1021,12 @@ async_status async__chunk_frame(async *co, void *frame);
 #endif
 /* What async.h must ask of a task, set by task.h: the allocator by which its
  * stack grows, or NULL; and where that stack starts. */
+#ifdef ASYNC_STATIC_ONLY
+const char *async__task_stack(const async *co);
+#else
 extern const async_allocator *(*async__task_allocator)(const async *co);
 extern const char *(*async__task_stack)(const async *co);
+#endif
 #ifndef ASYNC_NO_TRACEBACK
 /* The error of `from`, raised again in a coroutine that awaited it. */
 ASYNC__COLD void async__raised_from(async *co, int error, const async *from);
@@ -985,6 +1045,8 @@ static inline async_status async__status(int code)
     return status;
 }
 
+#define async__round_constant(size, alignment)                                \
+    (((size) + (alignment)-1) / (alignment) * (alignment))
 static inline size_t async__round(size_t size, size_t alignment)
 {
     return (size + alignment - 1) & ~(alignment - 1);
@@ -1019,6 +1081,14 @@ static inline void async__link(async_frame *child, async_frame *caller)
 #endif
     child->caller = caller;
 }
+
+#ifdef ASYNC_NO_HEAP
+/* Memory for a frame; or NULL with ASYNC_ENOMEM raised.  A function, as is the
+ * next one: where there is no heap, code is dearer than a call. */
+void *async__take(async *co, size_t size, size_t alignment);
+async_status async__suspended(async_frame *child, async_function *resume,
+                              async_frame *caller, async_status status);
+#endif
 
 /* Leaves a frame with an error, or after a FINALLY that saw a return. */
 static inline async_status async__leave(async *co, async_frame *frame,
@@ -1108,7 +1178,7 @@ async__object(async_function *start, const void *frame, size_t size,
     object.start = start;
     object.frame = frame;
     object.future = NULL;
-    object.size = (uint32_t)size;
+    object.size = (async__size)size;
     object.alignment = (uint16_t)alignment;
     object.has_result = (uint16_t)has_result;
     return object;
@@ -1245,6 +1315,14 @@ async__object(async_function *start, const void *frame, size_t size,
                   "ASYNC_FRAME must be the first member of the struct");
 #endif
 
+#ifdef ASYNC_SMALL
+#define ASYNC__LINE_CHECK                                                     \
+    ASYNC__ASSERT(__LINE__ < 16000,                                           \
+                  "with ASYNC_SMALL a file has at most 16,000 lines");
+#else
+#define ASYNC__LINE_CHECK
+#endif
+
 #define ASYNC__FUNCTION(name)                                                 \
     async_status name(async *co, void *async__frame_of_##name)
 #define ASYNC__BEGIN(name)                                                    \
@@ -1261,6 +1339,7 @@ async__object(async_function *start, const void *frame, size_t size,
         async__handling = 0                                                   \
     };                                                                        \
     ASYNC__FRAME_CHECK(name)                                                  \
+    ASYNC__LINE_CHECK                                                         \
     int async__exit = 0, async__ran = 0;                                      \
     async__state async__target = 0;                                           \
     (void)async__exit, (void)async__ran, (void)async__target, (void)self;     \
@@ -1307,9 +1386,14 @@ async__object(async_function *start, const void *frame, size_t size,
     } while (0)
 
 /* The same for an error that appears here: noted for the traceback. */
+#ifdef ASYNC_NO_TRACEBACK
+#define ASYNC__NOTE_LINE ((void)0)
+#else
+#define ASYNC__NOTE_LINE async__self->state = ASYNC__AT(0)
+#endif
 #define ASYNC__FAIL                                                           \
     do {                                                                      \
-        async__self->state = ASYNC__AT(0);                                    \
+        ASYNC__NOTE_LINE;                                                     \
         async__target = (async__state)async__handler;                         \
         goto ASYNC_END_is_missing;                                            \
     } while (0)
@@ -1323,7 +1407,7 @@ async__object(async_function *start, const void *frame, size_t size,
             co, (error_),                                                     \
             async__handling == 1 ||                                           \
                 (async__handling == 2 &&                                      \
-                 async__self->parked[(async__depth + 1) & 1] < 0));           \
+                 ASYNC__PARKED((int)async__depth - 1) < 0));                  \
         ASYNC__FAIL;                                                          \
     } while (0)
 
@@ -1369,6 +1453,27 @@ async__object(async_function *start, const void *frame, size_t size,
 /* --- awaits -------------------------------------------------------------- */
 
 #define ASYNC__CALL(name, ...) ASYNC__CALL_WITH_ROOM(0, name, __VA_ARGS__)
+#ifdef ASYNC_NO_HEAP
+/* The stack does not grow: what does not fit is raised. */
+#define ASYNC__CALL_WITH_ROOM(room, name, ...)                                \
+    ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                      \
+                  "this is a generator: iterate it with ASYNC_FOR");          \
+    ASYNC__ONE_A_LINE                                                         \
+    {                                                                         \
+        async_status async__code;                                             \
+        struct name *async__child = (struct name *)async__take(               \
+            co, sizeof(struct name), __alignof__(struct name));               \
+        if (async__child == NULL) ASYNC__FAIL;                                \
+        ASYNC__BUILD_AND_CALL(async__child, name, __VA_ARGS__);               \
+        async__self->state = ASYNC__AT(0);                                    \
+        if (async__code.code != ASYNC__ENDED)                                 \
+            return async__suspended(&async__child->frame.is.head, name,       \
+                                    async__self, async__code);                \
+        co->sp = (char *)async__child;                                        \
+    }                                                                         \
+    ASYNC__FALLTHROUGH;                                                       \
+    ASYNC__CASE(ASYNC__AT(0))
+#else
 /* With `room` bytes free behind the callee's frame, so that the first frame
  * that it calls lies in the same piece of the stack. */
 #define ASYNC__CALL_WITH_ROOM(room, name, ...)                                \
@@ -1404,6 +1509,7 @@ async__object(async_function *start, const void *frame, size_t size,
     }                                                                         \
     ASYNC__FALLTHROUGH;                                                       \
     ASYNC__CASE(ASYNC__AT(0))
+#endif
 
 /* An ended callee lies at the top of the stack, popped but whole. */
 #define ASYNC__TAKE(place, name)                                              \
@@ -1515,6 +1621,16 @@ extern "C" {
 
 /* --- try ----------------------------------------------------------------- */
 
+#ifdef ASYNC_SMALL
+#define ASYNC__PARKED(n) async__self->parked[0]
+#define ASYNC__FINALLY_DEEPEST                                                \
+    " a FINALLY (with ASYNC_SMALL): make the inner one a coroutine of its own"
+#else
+#define ASYNC__PARKED(n) async__self->parked[(n) & 1]
+#define ASYNC__FINALLY_DEEPEST                                                \
+    " a FINALLY inside a FINALLY: make the inner one a coroutine of its own"
+#endif
+
 /* Each arm's body is a loop of one turn, in which `break` and `continue` stop:
  * async__exit tells which it was (0: break, 1: neither, 2: continue). */
 #define ASYNC__BODY do {
@@ -1565,18 +1681,16 @@ extern "C" {
                          async__handling = 2,                                 \
                          async__depth = (int)async__outer_depth + 1,          \
                          async__has_finally = 1)                              \
-            ASYNC__ASSERT((int)async__depth <= 2,                             \
-                          "a FINALLY inside a FINALLY inside a FINALLY: "     \
-                          "make the inner one a coroutine of its own");       \
-            async__self->parked[(async__depth - 1) & 1] = (int16_t)co->error; \
+            ASYNC__ASSERT((int)async__depth <= ASYNC__FINALLY_DEPTH,          \
+                          "a FINALLY inside" ASYNC__FINALLY_DEEPEST);         \
+            ASYNC__PARKED((int)async__depth - 1) = (int16_t)co->error;        \
             co->error = 0;                                                    \
             ASYNC__BODY
 
 #define ASYNC__END_TRY                                                        \
             ASYNC__BODY_END                                                   \
             if (async__has_finally && !co->error)                             \
-                co->error =                                                   \
-                    async__self->parked[(async__depth + 1) & 1];              \
+                co->error = ASYNC__PARKED((int)async__depth - 1);             \
             ASYNC__FALLTHROUGH;                                               \
             ASYNC__CASE((int)async__try + 1 + (int)async__has_finally);       \
         }                                                                     \
@@ -1726,14 +1840,13 @@ extern "C" {
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(ASYNC__AT(1))                                             \
         if (co->error) {                                                      \
-            ASYNC__ASSERT((int)async__depth < 2,                              \
-                          "an ASYNC_FOR inside a FINALLY inside a FINALLY: "  \
-                          "make the inner one a coroutine of its own");       \
-            async__self->parked[async__depth & 1] = (int16_t)co->error;       \
+            ASYNC__ASSERT((int)async__depth < ASYNC__FINALLY_DEPTH,           \
+                          "an ASYNC_FOR inside" ASYNC__FINALLY_DEEPEST);      \
+            ASYNC__PARKED((int)async__depth) = (int16_t)co->error;            \
             ASYNC__ADVANCE(generator_, ASYNC_EGENERATOREXIT, 2)               \
             async__closed(co, &(generator_)->frame.is.head);                  \
             if (!co->error)                                                   \
-                co->error = async__self->parked[async__depth & 1];            \
+                co->error = ASYNC__PARKED((int)async__depth);                 \
             async__self->state = ASYNC__AT(3);                                \
             goto async__dispatch;                                             \
         }                                                                     \
@@ -2051,8 +2164,10 @@ void async__raised_because(async *co, int error, const async *from)
  * written whole when it is pushed, so the mark is exact. */
 #define ASYNC__PAINT 0xA5
 
+#ifndef ASYNC_STATIC_ONLY
 const async_allocator *(*async__task_allocator)(const async *co);
 const char *(*async__task_stack)(const async *co);
+#endif
 
 static void async__paint(void *memory, size_t size)
 {
@@ -2189,6 +2304,21 @@ async_frame *async__shrink(async *co, async_frame *frame)
     return frame;
 }
 #else
+void *async__take(async *co, size_t size, size_t alignment)
+{
+    void *frame = async__push(co, size, alignment);
+    if (frame == NULL) async__raised(co, ASYNC_ENOMEM);
+    return frame;
+}
+
+async_status async__suspended(async_frame *child, async_function *resume,
+                              async_frame *caller, async_status status)
+{
+    child->resume = resume;
+    async__link(child, caller);
+    return status;
+}
+
 void *async__grow(async *co, async_frame *caller, size_t size,
                   size_t alignment)
 {
@@ -2224,8 +2354,11 @@ size_t async_stack_used(const async *co)
 
 size_t async_stack_high_water(const async *co)
 {
-    size_t below, now, peak = (size_t)co->peak * sizeof(void *);
+    size_t below, now, peak = 0;
     const char *start = async__piece(co, &below);
+#ifndef ASYNC_STATIC_ONLY
+    peak = (size_t)co->peak * sizeof(void *);
+#endif
     now = below + async__painted_from(start, co->end);
     return now > peak ? now : peak;
 }
@@ -2469,7 +2602,11 @@ const char *async_frame_name(const async_frame *frame)
 /* The name of a coroutine that has no frame. */
 const char *async__name_of(async_function *start)
 {
-    async_frame frame __attribute__((aligned(128))); /* as any frame may be */
+#if __SIZEOF_POINTER__ > 2 /* as any frame may be */
+    async_frame frame __attribute__((aligned(128)));
+#else
+    async_frame frame;
+#endif
     memset(&frame, 0, sizeof frame);
     frame.resume = start;
     return async_frame_name(&frame);

@@ -38,12 +38,33 @@ extern "C" {
  * async_time is a point on the loop's monotonic clock, async_duration a span:
  * both count nanoseconds.  The macros take integers and fractions, so
  * ASYNC_SECONDS(0.5) is half a second.
+ *
+ * With ASYNC_TIME_BITS 32, as on firmware, both count ticks of the clock that
+ * the loop is given, which may wrap; a span is at most 2,147,483,646 of them
+ * (24 days of milliseconds), and a smaller one than a tick is 0.
  * ------------------------------------------------------------------------ */
+#if ASYNC_TIME_BITS == 64
 #define ASYNC_NS(n) ((async_duration)(n))
 #define ASYNC_US(n) ((async_duration)((n) * 1000LL))
 #define ASYNC_MS(n) ((async_duration)((n) * 1000000LL))
 #define ASYNC_SECONDS(n) ((async_duration)((n) * 1000000000LL))
 #define ASYNC_FOREVER ((async_time)INT64_MAX)
+#elif ASYNC_TIME_BITS == 32
+#ifndef ASYNC_TICKS_PER_SECOND
+#define ASYNC_TICKS_PER_SECOND 1000
+#endif
+/* Of a constant these are constants, whatever the width in between. */
+#define ASYNC_NS(n)                                                           \
+    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000000))
+#define ASYNC_US(n)                                                           \
+    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000))
+#define ASYNC_MS(n)                                                           \
+    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000))
+#define ASYNC_SECONDS(n) ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND))
+#define ASYNC_FOREVER 0x7fffffff
+#else
+#error "ASYNC_TIME_BITS is 64 or 32"
+#endif
 
 typedef struct async_loop async_loop;
 typedef struct async_future async_future;
@@ -80,14 +101,17 @@ int async_loop_run_forever(async_loop *loop);
  * Counterpart: loop.stop(). */
 void async_loop_stop(async_loop *loop);
 
+#ifndef ASYNC_STATIC_ONLY
 /* How many tasks on the heap have not been freed: those that run, and those
  * whose handle somebody holds.  For tests, and for finding leaks. */
 size_t async_loop_count_tasks(const async_loop *loop);
+#endif
 
 /* Counterparts: loop.is_running(), loop.is_closed(). */
 int async_loop_is_running(const async_loop *loop);
 int async_loop_is_closed(const async_loop *loop);
 
+#ifndef ASYNC_STATIC_ONLY
 /* Closes the loop and gives back its memory.  A task that is still pending is
  * reported ("Task was destroyed but it is pending!") and cancelled; it may wait
  * for operations to end (a connection that it closes), but not for time or for
@@ -95,6 +119,7 @@ int async_loop_is_closed(const async_loop *loop);
  * Returns  0, also when it was closed before; ASYNC_ECLOSERUNNING.
  * Counterpart: loop.close(). */
 int async_loop_close(async_loop *loop);
+#endif
 
 /* ------------------------------------------------------------------------
  * CALLBACKS
@@ -339,7 +364,14 @@ typedef struct async_backend {
      * there is no such thing. */
     void (*interrupts)(async_loop *loop, int on);
 } async_backend;
+#if ASYNC_TIME_BITS == 64
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
+#else
+#define ASYNC_NO_WAIT 0x80000000u
+#endif
+
+/* Whether a point in time lies before another: clocks of 32 bits wrap. */
+static inline int async_time_before(async_time a, async_time b);
 
 /* Makes a loop; its first member is `struct async_loop`.
  * allocator  where the loop gets memory; NULL: the default one
@@ -389,7 +421,9 @@ struct async_handle {
     async_loop *loop;
     async_callback *callback;
     void *argument;
+#ifndef ASYNC_STATIC_ONLY
     async__binding *bindings; /* of where it was scheduled */
+#endif
     unsigned char place; /* ASYNC__IN_* */
     unsigned char cancelled, owned;
 };
@@ -401,7 +435,9 @@ struct async_done_callback {
     async_future *future;
     async_future_callback *callback;
     void *argument;
+#ifndef ASYNC_STATIC_ONLY
     async__binding *bindings; /* of where it was added */
+#endif
     unsigned char place;
 };
 
@@ -411,7 +447,7 @@ struct async_future {
     int16_t error;
     unsigned char state; /* ASYNC__PENDING .. */
     unsigned char kind;  /* ASYNC__PLAIN .., and ASYNC__RETRIEVED */
-    uint32_t shares;     /* who holds it: handles, the loop, those awaiting */
+    async__count shares; /* who holds it: handles, the loop, those awaiting */
 };
 enum { ASYNC__PENDING, ASYNC__FINISHED, ASYNC__CANCELLED };
 enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
@@ -423,9 +459,18 @@ struct async_operation {
     const async *from; /* where its error was raised, for the traceback */
 };
 
+#ifdef ASYNC_STATIC_ONLY
+/* A task: its future, and the coroutine behind it. */
+static inline void *async__owner(const async *co)
+{
+    return (char *)(uintptr_t)co - async__round_constant(sizeof(async_future),
+                                                   __alignof__(async));
+}
+#endif
+
 /* What must be done between two iterations, but for polling now and then. */
 enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
-#define ASYNC__UNKNOWN ((async_time)INT64_MIN)
+#define ASYNC__UNKNOWN ASYNC_NO_WAIT
 
 /* Of task.h, which the implementation includes. */
 async_link *async__task_ended(async *co, int alone);
@@ -437,8 +482,11 @@ const char *async__task_name(const async_future *future, char *buffer,
                              size_t size);
 const async *async__task_coroutine(const async_future *future);
 const char *async__task_stack_start(const async *co);
+#ifndef ASYNC_STATIC_ONLY
 async_context *async__task_context(async *co);
+#endif
 
+#if ASYNC_TIME_BITS == 64
 enum {
     ASYNC__WHEEL_SHIFT = 18,
     ASYNC__WHEEL_BITS = 7,
@@ -453,7 +501,9 @@ typedef struct async__wheel {
     uint64_t used[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS / 64];
     async_link slots[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS];
 } async__wheel;
+#endif
 
+#ifndef ASYNC_STATIC_ONLY
 enum { ASYNC__POOL_STEP = 8, ASYNC__POOL_CLASSES = 64,
        ASYNC__POOL_LIMIT = ASYNC__POOL_STEP * ASYNC__POOL_CLASSES,
        /* Tasks have a class of their own.  What lies between two coroutines
@@ -469,7 +519,23 @@ typedef struct async__pool {
     } classes[ASYNC__POOL_CLASSES + 1];
     void *slabs;
 } async__pool;
+#endif
 
+#ifdef ASYNC_STATIC_ONLY
+struct async_loop {
+    async_link ready;
+    async_link batch;     /* what is left of this iteration, and due timers */
+    async_link timers;    /* in the order of their deadlines */
+    async_link tasks;     /* all pending, in the order of their creation */
+    async *current;       /* the task's coroutine that runs, or NULL */
+    const async_backend *backend;
+    async_exception_handler *handler;
+    void *handler_argument;
+    async_node *remote;   /* from interrupts, newest first; atomic */
+    async_time now;       /* as last read */
+    unsigned char running, stopping;
+};
+#else
 struct async_loop {
     async_link ready;     /* .next is the first, unless tail is &ready */
     async_link *tail;     /* of the ready queue */
@@ -485,6 +551,7 @@ struct async_loop {
     async_time polled;    /* when it last polled */
     long interval;        /* how many may run before the next poll */
     void (*kick)(async_loop *loop); /* tells a host loop that there is work */
+    void (*host)(async_loop *loop); /* that, while the loop runs by itself */
     const async_backend *backend;
     const async_allocator *allocator;
     async_allocator pooled;
@@ -502,8 +569,20 @@ struct async_loop {
     async_node *remote;   /* from other threads, newest first; atomic */
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
+#if ASYNC_TIME_BITS == 32
+    async_link timers;    /* in the order of their deadlines */
+#else
     async__wheel wheel;
+#endif
 };
+#endif
+
+/* A loop of static memory alone has nothing that closing would give back. */
+#ifdef ASYNC_STATIC_ONLY
+#define ASYNC__IS_CLOSED(loop) ((void)(loop), 0)
+#else
+#define ASYNC__IS_CLOSED(loop) ((loop)->closed)
+#endif
 
 /* --- lists --------------------------------------------------------------- */
 
@@ -532,6 +611,29 @@ static inline void async__unlink(async_link *link)
 
 /* --- the ready queue ----------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+/* A list as any other: smaller code, and a few instructions more. */
+static inline void async__ready(async_loop *loop, async_node *node)
+{
+    async__list_append(&loop->ready, &node->link);
+}
+static inline void async__ready_callback(async_loop *loop, async_node *node)
+{
+    async__ready(loop, node);
+}
+static inline void async__kick(async_loop *loop)
+{
+    (void)loop;
+}
+static inline void async__wake(async_loop *loop, async_future *future)
+{
+    while (!async__list_empty(&future->waiters)) {
+        async_link *link = future->waiters.next;
+        async__unlink(link);
+        async__list_append(&loop->ready, link);
+    }
+}
+#else
 /* For a coroutine; `prev` is left as it is. */
 static inline void async__ready(async_loop *loop, async_node *node)
 {
@@ -562,6 +664,7 @@ static inline void async__wake(async_loop *loop, async_future *future)
         loop->tail = last;
     }
 }
+#endif
 static inline void async__finish(async_future *future, int state, int error)
 {
     future->state = (unsigned char)state;
@@ -571,6 +674,15 @@ static inline void async__finish(async_future *future, int state, int error)
 }
 
 /* --- inline parts of the interface --------------------------------------- */
+
+static inline int async_time_before(async_time a, async_time b)
+{
+#if ASYNC_TIME_BITS == 64
+    return a < b;
+#else
+    return (async_duration)(a - b) < 0;
+#endif
+}
 
 static inline int async_future_done(const async_future *future)
 {
@@ -629,6 +741,7 @@ async_future_object(async_future *future)
 
 /* --- memory -------------------------------------------------------------- */
 
+#ifndef ASYNC_STATIC_ONLY
 /* The sanitizers see more when each block is its own. */
 #if defined(__SANITIZE_ADDRESS__)
 #define ASYNC_NO_POOL
@@ -675,8 +788,14 @@ static inline void async__release(async_loop *loop, void *memory, size_t size)
 #endif
     async__release_large(loop, memory, size);
 }
+#endif
 
 /* --- contexts ------------------------------------------------------------ */
+
+#ifdef ASYNC_STATIC_ONLY
+#define async__capture(loop) NULL
+#define async__uncapture(bindings) ((void)0)
+#else
 
 async__binding *async__bindings_now(async_loop *loop);
 void async__bindings_release(async__binding *bindings);
@@ -693,6 +812,7 @@ static inline void async__uncapture(async__binding **bindings)
         *bindings = NULL;
     }
 }
+#endif
 
 /* --- coroutines on a loop ------------------------------------------------ */
 
@@ -711,11 +831,23 @@ static inline async_time async__now(async_loop *loop)
 {
     return loop->now = loop->backend->now(loop);
 }
-static inline async_time async__after(async_loop *loop, async_duration delay)
+/* A point in time that is so far from `now`. */
+static inline async_time async__later(async_time now, async_duration delay)
 {
-    async_time now = async__now(loop);
+#if ASYNC_TIME_BITS == 64
     if (delay > 0 && now > ASYNC_FOREVER - delay) return ASYNC_FOREVER;
     return now + delay;
+#else
+    async_time when = now + (async_time)delay;
+    if (delay == ASYNC_FOREVER) return ASYNC_FOREVER;
+    /* Two points have another meaning: a tick or two later. */
+    return when == ASYNC_FOREVER || when == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
+                                                          : when;
+#endif
+}
+static inline async_time async__after(async_loop *loop, async_duration delay)
+{
+    return async__later(async__now(loop), delay);
 }
 
 /* Begins to wait, with a share of the future's, or with the caller's own.
@@ -818,6 +950,7 @@ static async_loop *async__running;
 
 /* --- memory -------------------------------------------------------------- */
 
+#ifndef ASYNC_STATIC_ONLY
 typedef struct async__slab {
     struct async__slab *next;
     size_t size;
@@ -897,6 +1030,7 @@ static const async_allocator *async__pool_of_task(const async *co)
     if (!(co->flags & ASYNC__IS_HEAP)) return NULL;
     return &async_loop_of(co)->pooled;
 }
+#endif
 
 /* --- timers -------------------------------------------------------------- */
 
@@ -905,6 +1039,50 @@ static async__timer *async__timer_of(async_link *link)
     return (async__timer *)(void *)link;
 }
 
+#if ASYNC_TIME_BITS == 32
+/* A list: arming is O(n), but for what is due last. */
+void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
+{
+    async_link *before = loop->timers.prev;
+    timer->deadline = deadline;
+    if (deadline == ASYNC_FOREVER) {
+        async__list_init(&timer->node.link); /* by itself, to be unlinked */
+        return;
+    }
+    while (before != &loop->timers &&
+           async_time_before(deadline, async__timer_of(before)->deadline))
+        before = before->prev;
+    async__list_append(before->next, &timer->node.link);
+#ifndef ASYNC_STATIC_ONLY
+    if (loop->soonest != ASYNC__UNKNOWN &&
+        (loop->soonest == ASYNC_FOREVER ||
+         async_time_before(deadline, loop->soonest)))
+        loop->soonest = deadline;
+    loop->attend |= ASYNC__WATCH;
+    async__kick(loop);
+#endif
+}
+
+static void async__expire(async_loop *loop)
+{
+    async_link *link;
+    while ((link = loop->timers.next) != &loop->timers &&
+           !async_time_before(loop->now, async__timer_of(link)->deadline)) {
+        async__unlink(link);
+#ifdef ASYNC_STATIC_ONLY
+        async__list_append(&loop->batch, link);
+#else
+        async__list_append(&loop->due, link);
+#endif
+    }
+}
+
+static async_time async__next_deadline(async_loop *loop)
+{
+    if (async__list_empty(&loop->timers)) return ASYNC_FOREVER;
+    return async__timer_of(loop->timers.next)->deadline;
+}
+#else
 static uint64_t async__slot_of(async_time deadline)
 {
     return deadline <= 0 ? 0 : (uint64_t)deadline >> ASYNC__WHEEL_SHIFT;
@@ -1092,9 +1270,17 @@ static async_time async__next_deadline(async_loop *loop)
     if (async__wheel_first(wheel, &digit, &slot) < 0) return ASYNC_FOREVER;
     return (async_time)(slot << ASYNC__WHEEL_SHIFT);
 }
+#endif
 
 /* --- the ready queue ----------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+void async__unready(async_loop *loop, async_node *node)
+{
+    (void)loop;
+    async__unlink(&node->link);
+}
+#else
 void async__unready(async_loop *loop, async_node *node)
 {
     async_link *link = &node->link;
@@ -1110,6 +1296,7 @@ void async__unready(async_loop *loop, async_node *node)
         link->next->prev = link->prev;
     link->prev = NULL;
 }
+#endif
 
 /* --- coroutines on a loop ------------------------------------------------ */
 
@@ -1244,13 +1431,74 @@ async_time async_loop_time(async_loop *loop)
     return async__now(loop);
 }
 
+/* What comes from other threads, or interrupts: a list, newest first.  A part
+ * that has no such instruction turns its interrupts off for a moment. */
+#if __GCC_ATOMIC_POINTER_LOCK_FREE == 2
+static int async__push_remote(async_loop *loop, async_node *node)
+{
+    async_node *newest = __atomic_load_n(&loop->remote, __ATOMIC_RELAXED);
+    do node->link.next = (async_link *)(void *)newest;
+    while (!__atomic_compare_exchange_n(&loop->remote, &newest, node, 1,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return newest == NULL;
+}
+static async_node *async__pop_remote(async_loop *loop)
+{
+    if (__atomic_load_n(&loop->remote, __ATOMIC_RELAXED) == NULL) return NULL;
+    return __atomic_exchange_n(&loop->remote, NULL, __ATOMIC_ACQUIRE);
+}
+#else
+#if defined(ASYNC_CRITICAL_ENTER)
+#elif defined(__AVR__)
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint8_t async__were_on;                                               \
+        __asm__ volatile("in %0, 0x3f\n\tcli" : "=r"(async__were_on)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("out 0x3f, %0" ::"r"(async__were_on) : "memory");    \
+    }
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint32_t async__were_off;                                             \
+        __asm__ volatile("mrs %0, primask\n\tcpsid i"                         \
+                         : "=r"(async__were_off)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("msr primask, %0" ::"r"(async__were_off)             \
+                         : "memory");                                         \
+    }
+#else
+#error "this part has no atomic exchange of pointers: define \
+ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
+make them what they were before"
+#endif
+static int async__push_remote(async_loop *loop, async_node *node)
+{
+    async_node *newest;
+    ASYNC_CRITICAL_ENTER;
+    newest = loop->remote;
+    node->link.next = (async_link *)(void *)newest;
+    loop->remote = node;
+    ASYNC_CRITICAL_EXIT;
+    return newest == NULL;
+}
+static async_node *async__pop_remote(async_loop *loop)
+{
+    async_node *newest;
+    if (*(async_node *volatile *)&loop->remote == NULL) return NULL;
+    ASYNC_CRITICAL_ENTER;
+    newest = loop->remote;
+    loop->remote = NULL;
+    ASYNC_CRITICAL_EXIT;
+    return newest;
+}
+#endif
+
 /* Takes over what other threads have scheduled, oldest first. */
 static void async__take_remote(async_loop *loop)
 {
-    async_link *link, *oldest = NULL;
-    if (__atomic_load_n(&loop->remote, __ATOMIC_RELAXED) == NULL) return;
-    link = (async_link *)(void *)__atomic_exchange_n(&loop->remote, NULL,
-                                                     __ATOMIC_ACQUIRE);
+    async_link *link = (async_link *)(void *)async__pop_remote(loop);
+    async_link *oldest = NULL;
     while (link != NULL) {
         async_link *next = link->next;
         link->next = oldest;
@@ -1266,12 +1514,65 @@ static void async__take_remote(async_loop *loop)
     }
 }
 
-enum {
-    ASYNC__SHORT_INTERVAL = 16,
-    ASYNC__LONG_INTERVAL = 8192,
-    ASYNC__OFTEN = 50000, /* nanoseconds between the polls of a busy loop */
-    ASYNC__SELDOM = 200000
-};
+#ifdef ASYNC_STATIC_ONLY
+static async_time async__poll_deadline(async_loop *loop)
+{
+    if (!async__list_empty(&loop->ready) || loop->stopping)
+        return ASYNC_NO_WAIT;
+    return async__next_deadline(loop);
+}
+
+/* A poll costs little here, so there is one in every iteration. */
+static int async__iterate(async_loop *loop)
+{
+    async_link *link;
+    int error = loop->backend->poll(loop, async__poll_deadline(loop));
+    if (error) return error;
+    (void)async__now(loop);
+    async__take_remote(loop);
+    while ((link = loop->ready.next) != &loop->ready) {
+        async__unlink(link);
+        async__list_append(&loop->batch, link);
+    }
+    async__expire(loop);
+    while ((link = loop->batch.next) != &loop->batch) {
+        async_node *node = (async_node *)(void *)link;
+        async__unlink(link);
+        node->run(node);
+    }
+    loop->current = NULL;
+    return 0;
+}
+
+static void async__enter(async_loop *loop)
+{
+    loop->running = 1;
+    async__running = loop;
+}
+static void async__leave_loop(async_loop *loop)
+{
+    loop->running = 0;
+    loop->stopping = 0;
+    async__running = NULL;
+}
+#else
+/* Takes all that is ready, as a list that ends with NULL; or NULL. */
+static inline async_link *async__take_ready(async_loop *loop)
+{
+    loop->tail->next = NULL; /* of an empty queue that is ready.next itself */
+    loop->tail = &loop->ready;
+    return loop->ready.next;
+}
+
+static void async__run_due(async_loop *loop)
+{
+    while (loop->due.next != &loop->due) {
+        async_node *node = (async_node *)(void *)loop->due.next;
+        async__unlink(&node->link);
+        node->run(node);
+    }
+    loop->current = NULL;
+}
 
 /* Until when the backend may wait. */
 static async_time async__poll_deadline(async_loop *loop)
@@ -1279,6 +1580,13 @@ static async_time async__poll_deadline(async_loop *loop)
     if (loop->tail != &loop->ready || loop->stopping) return ASYNC_NO_WAIT;
     return async__next_deadline(loop);
 }
+
+enum {
+    ASYNC__SHORT_INTERVAL = 16,
+    ASYNC__LONG_INTERVAL = 8192,
+    ASYNC__OFTEN = 50000, /* nanoseconds between the polls of a busy loop */
+    ASYNC__SELDOM = 200000
+};
 
 /* Looks at the clock, the timers and the other threads. */
 static void async__after_poll(async_loop *loop, int waited)
@@ -1295,14 +1603,6 @@ static void async__after_poll(async_loop *loop, int waited)
     async__expire(loop);
 }
 
-/* Takes all that is ready, as a list that ends with NULL; or NULL. */
-static inline async_link *async__take_ready(async_loop *loop)
-{
-    loop->tail->next = NULL; /* of an empty queue that is ready.next itself */
-    loop->tail = &loop->ready;
-    return loop->ready.next;
-}
-
 /* Whether to poll before the next iteration: because a timer may be due, for
  * instance.  That is looked at in every iteration, for they are part of it;
  * without timers it costs nothing. */
@@ -1315,7 +1615,7 @@ static ASYNC__COLD int async__must_poll(async_loop *loop, long budget)
         loop->attend = 0;
         return 0;
     }
-    return async__now(loop) >= loop->soonest;
+    return !async_time_before(async__now(loop), loop->soonest);
 }
 
 /* Runs an iteration, and then further ones until there is a reason to poll.
@@ -1370,16 +1670,6 @@ static void async__run_ready(async_loop *loop, long budget)
     loop->current = NULL;
 }
 
-static void async__run_due(async_loop *loop)
-{
-    while (loop->due.next != &loop->due) {
-        async_node *node = (async_node *)(void *)loop->due.next;
-        async__unlink(&node->link);
-        node->run(node);
-    }
-    loop->current = NULL;
-}
-
 /* What follows a poll. */
 static void async__turn(async_loop *loop, int waited)
 {
@@ -1407,40 +1697,42 @@ static int async__iterate(async_loop *loop)
 }
 
 /* Marks the loop as the one that runs in this thread. */
-static void async__enter(async_loop *loop, void (**kick)(async_loop *))
+static void async__enter(async_loop *loop)
 {
-    *kick = loop->kick;
+    loop->host = loop->kick;
     loop->kick = NULL;
     loop->running = 1;
     async__running = loop;
 }
-static void async__leave_loop(async_loop *loop, void (*kick)(async_loop *))
+static void async__leave_loop(async_loop *loop)
 {
     loop->running = 0;
     loop->stopping = 0;
     async__running = NULL;
-    loop->kick = kick;
+    loop->kick = loop->host;
     async__kick(loop); /* a host loop has not seen what is ready by now */
 }
+#endif
 
 int async_loop_run_forever(async_loop *loop)
 {
-    void (*kick)(async_loop *);
     int error = 0;
-    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    if (ASYNC__IS_CLOSED(loop)) return ASYNC_ELOOPCLOSED;
     if (loop->running) return ASYNC_ELOOPRUNNING;
     if (async__running != NULL) return ASYNC_EOTHERRUNNING;
-    async__enter(loop, &kick);
+    async__enter(loop);
     do error = async__iterate(loop);
     while (!error && !loop->stopping);
-    async__leave_loop(loop, kick);
+    async__leave_loop(loop);
     return error;
 }
 
 void async_loop_stop(async_loop *loop)
 {
     loop->stopping = 1;
+#ifndef ASYNC_STATIC_ONLY
     loop->attend = ASYNC__POLL;
+#endif
     async__kick(loop);
 }
 
@@ -1451,15 +1743,28 @@ int async_loop_is_running(const async_loop *loop)
 
 int async_loop_is_closed(const async_loop *loop)
 {
-    return loop->closed;
+    return ASYNC__IS_CLOSED(loop);
 }
 
 void async_loop_init(async_loop *loop, const async_backend *backend,
                      const async_allocator *allocator, unsigned flags)
 {
     memset(loop, 0, sizeof *loop);
-    loop->tail = &loop->ready;
     loop->backend = backend;
+    async__list_init(&loop->tasks);
+#if ASYNC_TIME_BITS == 32
+    async__list_init(&loop->timers);
+#else
+    async__list_init(&loop->wheel.near);
+    async__list_init(&loop->wheel.never);
+#endif
+#ifdef ASYNC_STATIC_ONLY
+    (void)allocator, (void)flags;
+    async__list_init(&loop->ready);
+    async__list_init(&loop->batch);
+#else
+    loop->tail = &loop->ready;
+    async__list_init(&loop->due);
 #ifndef ASYNC_NO_HEAP
     if (allocator == NULL) allocator = &async_default_allocator;
 #endif
@@ -1469,27 +1774,24 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     loop->pooled.context = loop;
     loop->interval = ASYNC__SHORT_INTERVAL;
     loop->always = (flags & ASYNC_POLL_ALWAYS) != 0;
-    async__list_init(&loop->due);
-    async__list_init(&loop->tasks);
-    async__list_init(&loop->wheel.near);
-    async__list_init(&loop->wheel.never);
     __atomic_store_n(&async__task_allocator, &async__pool_of_task,
                      __ATOMIC_RELAXED);
     __atomic_store_n(&async__task_stack, &async__task_stack_start,
                      __ATOMIC_RELAXED);
+#endif
 }
 
+#ifndef ASYNC_STATIC_ONLY
 int async_loop_close(async_loop *loop)
 {
-    void (*kick)(async_loop *);
     async_loop *outer = async__running;
     int dropped;
     if (loop->running) return ASYNC_ECLOSERUNNING;
     if (loop->closed) return 0;
     if (!async__list_empty(&loop->tasks)) {
-        async__enter(loop, &kick);
+        async__enter(loop);
         async__tasks_close(loop);
-        async__leave_loop(loop, kick);
+        async__leave_loop(loop);
         async__running = outer;
     }
     /* What tasks have with the backend is in their frames: first that. */
@@ -1504,9 +1806,11 @@ int async_loop_close(async_loop *loop)
     async__pool_close(loop);
     return 0;
 }
+#endif
 
 /* --- contexts ------------------------------------------------------------ */
 
+#ifndef ASYNC_STATIC_ONLY
 struct async__binding {
     async__binding *next;
     const void *variable;
@@ -1550,12 +1854,27 @@ void async__bindings_release(async__binding *binding)
         binding = next;
     }
 }
+#endif
 
 /* --- callbacks ----------------------------------------------------------- */
 
 /* Who frees a handle when it has run. */
 enum { ASYNC__CALLERS, ASYNC__POOLED, ASYNC__ALLOCATED };
 
+#ifdef ASYNC_STATIC_ONLY
+static void async__run_handle(async_node *node)
+{
+    async_handle *handle = (async_handle *)(void *)node;
+    async_loop *loop = handle->loop;
+    int error;
+    loop->current = NULL;
+    handle->place = ASYNC__NOWHERE;
+    if (handle->cancelled) return;
+    error = handle->callback(handle->argument);
+    if (error < 0)
+        async__report(loop, "Exception in callback", error, NULL, handle);
+}
+#else
 static void async__free_handle(async_loop *loop, async_handle *handle)
 {
     if (handle->owned == ASYNC__POOLED)
@@ -1588,6 +1907,7 @@ static void async__run_handle(async_node *node)
     if (error < 0)
         async__report(loop, "Exception in callback", error, NULL, handle);
 }
+#endif
 
 static void async__fill(async_handle *handle, async_loop *loop,
                         async_callback *callback, void *argument, int owned)
@@ -1597,9 +1917,11 @@ static void async__fill(async_handle *handle, async_loop *loop,
     handle->loop = loop;
     handle->callback = callback;
     handle->argument = argument;
-    handle->bindings = NULL;
     handle->cancelled = 0;
     handle->owned = (unsigned char)owned;
+#ifndef ASYNC_STATIC_ONLY
+    handle->bindings = NULL;
+#endif
 }
 
 /* Fills in a handle, or a new one; NULL with *error when that cannot be. */
@@ -1609,10 +1931,12 @@ static async_handle *async__prepare(async_loop *loop, async_handle *handle,
 {
     int owned = ASYNC__CALLERS;
     *error = ASYNC_ELOOPCLOSED;
-    if (loop->closed) return NULL;
+    if (ASYNC__IS_CLOSED(loop)) return NULL;
     if (handle == NULL) {
         *error = ASYNC_ENOMEM;
+#ifndef ASYNC_STATIC_ONLY
         handle = (async_handle *)async__allocate(loop, sizeof *handle);
+#endif
         if (handle == NULL) return NULL;
         handle->place = ASYNC__NOWHERE;
         owned = ASYNC__POOLED;
@@ -1620,7 +1944,9 @@ static async_handle *async__prepare(async_loop *loop, async_handle *handle,
     *error = ASYNC_EBUSY;
     if (handle->place != ASYNC__NOWHERE) return NULL;
     async__fill(handle, loop, callback, argument, owned);
+#ifndef ASYNC_STATIC_ONLY
     handle->bindings = async__capture(loop);
+#endif
     *error = 0;
     return handle;
 }
@@ -1652,7 +1978,7 @@ int async_loop_call_later(async_loop *loop, async_handle *handle,
                           async_duration delay, async_callback *callback,
                           void *argument)
 {
-    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    if (ASYNC__IS_CLOSED(loop)) return ASYNC_ELOOPCLOSED;
     return async_loop_call_at(loop, handle, async__after(loop, delay),
                               callback, argument);
 }
@@ -1660,15 +1986,16 @@ int async_loop_call_later(async_loop *loop, async_handle *handle,
 int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
                                     async_callback *callback, void *argument)
 {
-    async_node *newest, *node;
     int owned = ASYNC__CALLERS;
     if (async__running == loop)
         return async_loop_call_soon(loop, handle, callback, argument);
-    if (loop->closed) return ASYNC_ELOOPCLOSED;
+    if (ASYNC__IS_CLOSED(loop)) return ASYNC_ELOOPCLOSED;
     if (handle == NULL) {
-        if (loop->allocator == NULL) return ASYNC_ENOMEM;
-        handle = (async_handle *)loop->allocator->allocate(
-            loop->allocator->context, sizeof *handle);
+#ifndef ASYNC_STATIC_ONLY
+        if (loop->allocator != NULL)
+            handle = (async_handle *)loop->allocator->allocate(
+                loop->allocator->context, sizeof *handle);
+#endif
         if (handle == NULL) return ASYNC_ENOMEM;
         handle->place = ASYNC__NOWHERE;
         owned = ASYNC__ALLOCATED;
@@ -1676,12 +2003,8 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
     if (handle->place != ASYNC__NOWHERE) return ASYNC_EBUSY;
     async__fill(handle, loop, callback, argument, owned);
     handle->place = ASYNC__IN_REMOTE;
-    node = &handle->timer.node;
-    newest = __atomic_load_n(&loop->remote, __ATOMIC_RELAXED);
-    do node->link.next = (async_link *)(void *)newest;
-    while (!__atomic_compare_exchange_n(&loop->remote, &newest, node, 1,
-                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    if (newest == NULL) loop->backend->wake(loop);
+    if (async__push_remote(loop, &handle->timer.node))
+        loop->backend->wake(loop);
     return 0;
 }
 
@@ -1833,15 +2156,19 @@ static void async__run_done_callback(async_node *node)
 {
     async_done_callback *done = (async_done_callback *)(void *)node;
     async_loop *loop = done->future->loop;
-    async_context context, *outer = loop->context;
     int error;
+#ifndef ASYNC_STATIC_ONLY
+    async_context context, *outer = loop->context;
     context.bindings = done->bindings;
-    loop->current = NULL;
     loop->context = &context;
+#endif
+    loop->current = NULL;
     done->place = ASYNC__NOWHERE;
     error = done->callback(done->future, done->argument);
+#ifndef ASYNC_STATIC_ONLY
     loop->context = outer;
     async__uncapture(&context.bindings);
+#endif
     if (error < 0)
         async__report(loop, "Exception in callback", error, NULL, NULL);
 }
@@ -1856,7 +2183,9 @@ int async_future_add_done_callback(async_future *future,
     node->future = future;
     node->callback = callback;
     node->argument = argument;
+#ifndef ASYNC_STATIC_ONLY
     node->bindings = async__capture(future->loop);
+#endif
     if (future->state == ASYNC__PENDING) {
         node->place = ASYNC__IN_WAITERS;
         async__list_append(&future->waiters, &node->node.link);
@@ -1929,6 +2258,7 @@ void async_future_destroy(async_future *future)
     }
 }
 
+#ifndef ASYNC_STATIC_ONLY
 /* --- what is left at close ----------------------------------------------- */
 
 /* For a list of what will not run: frees what is the loop's, and marks what is
@@ -1956,6 +2286,12 @@ static void async__discard_list(async_loop *loop, async_link *link,
 /* Empties the ready queue and the timers, for good. */
 static void async__discard(async_loop *loop)
 {
+#if ASYNC_TIME_BITS == 32
+    async__take_remote(loop);
+    async__discard_list(loop, async__take_ready(loop), NULL);
+    async__discard_list(loop, loop->timers.next, &loop->timers);
+    async__list_init(&loop->timers);
+#else
     async__wheel *wheel = &loop->wheel;
     unsigned digit;
     uint64_t slot;
@@ -1971,7 +2307,9 @@ static void async__discard(async_loop *loop)
         async__discard_list(loop, list->next, list);
         async__list_init(list);
     }
+#endif
 }
+#endif
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,7 @@ extern "C" {
  * ------------------------------------------------------------------------ */
 typedef struct async_task async_task;
 
+#ifndef ASYNC_STATIC_ONLY
 /* Makes a task on the heap (the loop's pool).
  *
  * object   CO(...); its arguments are copied
@@ -63,6 +64,7 @@ static inline async_task *async_loop_create_task(async_loop *loop,
 
 /* Why the last call in this thread that returned NULL did so. */
 int async_last_error(void);
+#endif
 
 /* One share more, or less.  Releasing NULL does nothing. */
 static inline async_task *async_task_retain(async_task *task);
@@ -78,7 +80,9 @@ static inline void async_task_release(async_task *task);
 
 /* In a coroutine: ASYNC_SPAWN(handle, name, arguments...) makes a task on the
  * same loop; raises what async_create_task() gives as the reason. */
+#ifndef ASYNC_STATIC_ONLY
 #define ASYNC_SPAWN(handle, ...) ASYNC__SPAWN(handle, __VA_ARGS__, )
+#endif
 
 /* Awaits; each an await, with its rules.
  *
@@ -123,23 +127,16 @@ static inline async_object async_task_object(async_task *task);
  *          gone on; ASYNC_ENOMEM when its first frame does not fit;
  *          ASYNC_ELOOPCLOSED.  A later await that does not fit raises
  *          ASYNC_ENOMEM in the task. */
-#define ASYNC_TASK_STORAGE(bytes)                                             \
-    struct {                                                                  \
-        async_task task;                                                      \
-        async co;                                                             \
-        union {                                                               \
-            void *align;                                                      \
-            char bytes_[bytes];                                               \
-        } stack;                                                              \
-        async_task *behind_stack;                                             \
-    }
+#define ASYNC_TASK_STORAGE(bytes) ASYNC__TASK_STORAGE(bytes)
 #define ASYNC_STATIC_TASK(name, bytes) static ASYNC_TASK_STORAGE(bytes) name
 #define ASYNC_FRAMES(...)                                                     \
     ASYNC__CAT(ASYNC__FRAMES_, ASYNC__COUNT(__VA_ARGS__))(__VA_ARGS__)
 #define async_task_start(storage, loop, object)                               \
-    async__task_start(&(storage)->task, &(storage)->co, &(storage)->stack,    \
-                      sizeof (storage)->stack, (loop), (object))
+    async__task_start(&(storage)->task, ASYNC__CO_OF(storage),                \
+                      &(storage)->stack, sizeof (storage)->stack, (loop),     \
+                      (object))
 
+#ifndef ASYNC_STATIC_ONLY
 /* ------------------------------------------------------------------------
  * TASK FACTORY
  *
@@ -175,6 +172,7 @@ int async_eager_task_factory(async_loop *loop, async_task *task,
 /* A single eager task; as async_create_task() else.
  * Counterpart: asyncio.create_task(eager_start=True), of Python 3.14. */
 async_task *async_create_eager_task(async_object object);
+#endif
 
 /* ------------------------------------------------------------------------
  * STATE AND NAMES
@@ -193,8 +191,10 @@ static inline int async_task_result(async_task *task);
 /* The name: "Task-N" until it is set.  A name that is set is not copied; the
  * result is valid until the fourth call from now in this thread.
  * Counterparts: Task.get_name(), Task.set_name(). */
+#if !defined(ASYNC_STATIC_ONLY) || !defined(ASYNC_NO_NAMES)
 const char *async_task_get_name(const async_task *task);
 void async_task_set_name(async_task *task, const char *name);
+#endif
 
 /* The task that runs, NULL in a plain callback or outside a loop.
  * Counterpart: asyncio.current_task(). */
@@ -245,6 +245,7 @@ int async_task_uncancel(async_task *task);
 struct async_sleep { ASYNC_FRAME; async_duration delay; };
 ASYNC(async_sleep);
 
+#ifndef ASYNC_STATIC_ONLY
 /* ------------------------------------------------------------------------
  * GATHER
  *
@@ -323,6 +324,7 @@ void async_gather_clear(async_gathering *gathering);
 /* Starts without awaiting, as asyncio.gather() itself does: the future can be
  * awaited, gathered or given to a callback.  It belongs to the gathering. */
 async_future *async_gather_start(async_gathering *gathering);
+#endif
 
 /* ------------------------------------------------------------------------
  * WAIT FOR, SHIELD
@@ -465,6 +467,7 @@ ASYNC(async_wait);
 struct async_as_completed;
 ASYNC(async_as_completed);
 
+#ifndef ASYNC_STATIC_ONLY
 /* ------------------------------------------------------------------------
  * RUNNING
  * ------------------------------------------------------------------------ */
@@ -533,6 +536,7 @@ static inline async_loop *async_runner_get_loop(const async_runner *runner);
  *          the backend
  * Counterpart: Runner.close(). */
 int async_runner_close(async_runner *runner);
+#endif
 
 /* ========================================================================
  * PRIVATE
@@ -543,6 +547,26 @@ int async_runner_close(async_runner *runner);
  * Ten thousand tasks that switch then touch a third of their memory.
  * ======================================================================== */
 
+#ifdef ASYNC_STATIC_ONLY
+struct async_task {
+    async_future future; /* must be first */
+    async co[1];         /* and behind it this, see async__owner() */
+    async_link all;      /* in loop->tasks */
+#ifndef ASYNC_NO_NAMES
+    const char *name;
+#endif
+    uint8_t requests; /* cancelling() */
+};
+#define ASYNC__TASK_STORAGE(bytes)                                            \
+    struct {                                                                  \
+        async_task task;                                                      \
+        union {                                                               \
+            void *align;                                                      \
+            char bytes_[bytes];                                               \
+        } stack;                                                              \
+    }
+#define ASYNC__CO_OF(storage) (storage)->task.co
+#else
 struct async_task {
     async_future future; /* must be first */
     async *co;
@@ -558,6 +582,17 @@ struct async_task {
         async_context *given; /* ASYNC__GIVEN_CONTEXT */
     } context;
 };
+#define ASYNC__TASK_STORAGE(bytes)                                            \
+    struct {                                                                  \
+        async_task task;                                                      \
+        async co;                                                             \
+        union {                                                               \
+            void *align;                                                      \
+            char bytes_[bytes];                                               \
+        } stack;                                                              \
+        async_task *behind_stack;                                             \
+    }
+#define ASYNC__CO_OF(storage) &(storage)->co
 enum {
     ASYNC__IS_DEPARTING = 1, /* async_run waits for its end */
     ASYNC__HAS_CONTEXT = 2,
@@ -572,24 +607,29 @@ enum {
     ASYNC__KEEP = 2 /* this, and more by the class of its size: for reuse */
 };
 
+#endif
+
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object);
+#ifndef ASYNC_STATIC_ONLY
 void async__task_begin(async_task *task, async *co, async_loop *loop);
 async_task *async__task_make_slow(async_loop *loop, async_function *start,
                                   size_t size, size_t alignment,
                                   async_frame **first);
-int async__task_start(async_task *task, async *co, void *stack, size_t size,
-                      async_loop *loop, async_object object);
 ASYNC__COLD void async__never_awaited(async_loop *loop, async_function *start,
                                       int why);
 ASYNC__COLD void async__spawn_failed(async *co);
 async_task *async__create(async_loop *loop, async_object object,
                           async_context *context, int eagerly);
 ASYNC__COLD void async__task_made(async_task *task);
+#endif
 
 static inline async_task *async__task_of_link(async_link *link)
 {
     return (async_task *)(void *)((char *)link - offsetof(async_task, all));
 }
 
+#ifndef ASYNC_STATIC_ONLY
 /* A task with room for its first frame.  Where size and alignment are
  * constants, as in ASYNC_SPAWN, it is a few instructions: the blocks of a task
  * that has gone are kept together, for the next one of that size. */
@@ -647,6 +687,7 @@ async_loop_get_task_factory(const async_loop *loop)
 {
     return loop->factory;
 }
+#endif
 static inline async_task *async_task_retain(async_task *task)
 {
     task->future.shares++;
@@ -685,6 +726,7 @@ static inline int async_task_cancelling(const async_task *task)
     return task->requests;
 }
 
+#ifndef ASYNC_STATIC_ONLY
 #define ASYNC__SPAWN(handle, ...)                                             \
     ASYNC__SPAWN_BY(async__task_make, async_loop_of(co), handle, __VA_ARGS__)
 /* `make` makes the task for `whom`, which is a loop or a group. */
@@ -705,6 +747,8 @@ static inline int async_task_cancelling(const async_task *task)
                               __VA_ARGS__);                                   \
         async__made((handle).task);                                           \
     } while (0)
+
+#endif
 
 #define ASYNC__AWAIT_TASK(task_)                                              \
     ASYNC__AWAIT_FUTURE(&(task_)->future)
@@ -753,9 +797,8 @@ static inline void async__drop_task(async *co)
     (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_6(__VA_ARGS__))
 #define ASYNC__FRAMES_8(a, ...)                                              \
     (ASYNC__FRAMES_1(a) + ASYNC__FRAMES_7(__VA_ARGS__))
-#define async__round_constant(size, alignment)                                \
-    (((size) + (alignment)-1) / (alignment) * (alignment))
 
+#ifndef ASYNC_STATIC_ONLY
 /* --- gather -------------------------------------------------------------- */
 
 typedef struct async__member {
@@ -783,6 +826,8 @@ int async__gather_each(async_gathering *gathering, int count, ...);
             ASYNC__RAISE(ASYNC_EBUSY);                                        \
         ASYNC__AWAIT(async_gather, (gathering_), );                           \
     } while (0)
+
+#endif
 
 /* --- limits -------------------------------------------------------------- */
 
@@ -913,6 +958,7 @@ struct async_as_completed {
     int error;
 };
 
+#ifndef ASYNC_STATIC_ONLY
 /* --- running ------------------------------------------------------------- */
 
 int async__run_task_into(async_loop *loop, async_object object, void *result,
@@ -933,6 +979,7 @@ static inline async_loop *async_runner_get_loop(const async_runner *runner)
     function((loop), ASYNC__CO(name, __VA_ARGS__),                            \
              ASYNC__PLACE(place, name),                                       \
              offsetof(struct name, frame.result), sizeof(place))
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -955,6 +1002,7 @@ extern "C" {
 #pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
 #endif
 
+#ifndef ASYNC_STATIC_ONLY
 #if ASYNC_HOSTED
 static __thread int async__error_of_last_call;
 #else
@@ -965,6 +1013,7 @@ int async_last_error(void)
 {
     return async__error_of_last_call;
 }
+#endif
 
 /* --- life of a task ------------------------------------------------------ */
 
@@ -973,6 +1022,92 @@ static async_task *async__task_of(const async *co)
     return (async_task *)async__owner(co);
 }
 
+#ifdef ASYNC_STATIC_ONLY
+/* Tells an error that nobody has taken, when nobody holds the task any more. */
+void async__task_unshared(async_future *future)
+{
+    if (future->error != 0 && future->state == ASYNC__FINISHED &&
+        !(future->kind & ASYNC__RETRIEVED)) {
+        future->kind |= ASYNC__RETRIEVED;
+        async__report(future->loop, "Task exception was never retrieved",
+                      future->error, future, NULL);
+    }
+}
+
+/* The storage's own share is there for ever: what counts is whether somebody
+ * waits for it. */
+async_link *async__task_ended(async *co, int alone)
+{
+    async_task *task = async__task_of(co);
+    int error = co->error;
+    (void)alone;
+    async__unlink(&task->all);
+#ifndef ASYNC_NO_CANCEL
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+        co->node.run = async__step;
+        if (error == 0) error = ASYNC_ECANCELED;
+    }
+#endif
+    async__finish(&task->future,
+                  error == ASYNC_ECANCELED ? ASYNC__CANCELLED
+                                           : ASYNC__FINISHED,
+                  error);
+    async__unshare(&task->future);
+    return NULL;
+}
+
+const char *async__task_stack(const async *co)
+{
+    return (const char *)(async__task_of(co) + 1);
+}
+
+const async *async__task_coroutine(const async_future *future)
+{
+    return ((const async_task *)(const void *)future)->co;
+}
+
+const char *async__task_name(const async_future *future, char *buffer,
+                             size_t size)
+{
+    (void)buffer, (void)size;
+#ifdef ASYNC_NO_NAMES
+    (void)future;
+    return "";
+#else
+    return async_task_get_name((const async_task *)(const void *)future);
+#endif
+}
+
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object)
+{
+    int error;
+    if (task->future.loop != NULL &&
+        (task->future.state == ASYNC__PENDING || task->future.shares > 1))
+        return ASYNC_EBUSY;
+    if (task->future.loop != NULL) {
+        task->future.loop = loop; /* that of its last run may be gone */
+        async__unshare(&task->future);
+    }
+    async_future_init(&task->future, NULL); /* it has not been started */
+    error = async__lay(co, stack, size, object);
+    if (error) return error;
+    co->node.run = async__step;
+    co->flags = ASYNC__IS_TASK;
+    task->future.loop = loop;
+    task->future.kind = ASYNC__TASK;
+    task->future.shares = 2; /* one is the storage's */
+    task->requests = 0;
+#ifndef ASYNC_NO_NAMES
+    task->name = "";
+#endif
+    async__list_append(&loop->tasks, &task->all);
+    async__ready(loop, &co->node);
+    return 0;
+}
+
+#else
 /* async_run waits for the tasks that it has cancelled; see below. */
 typedef struct async__departure {
     async_link ended;
@@ -1444,9 +1579,23 @@ void async__tasks_drop(async_loop *loop)
         async__unshare(&task->future);
     }
 }
+#endif
 
 /* --- state and names ----------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+#ifndef ASYNC_NO_NAMES
+const char *async_task_get_name(const async_task *task)
+{
+    return task->name;
+}
+
+void async_task_set_name(async_task *task, const char *name)
+{
+    task->name = name;
+}
+#endif
+#else
 const char *async_task_get_name(const async_task *task)
 {
 #if ASYNC_HOSTED
@@ -1464,6 +1613,7 @@ void async_task_set_name(async_task *task, const char *name)
     task->name = (uintptr_t)name;
     task->named = 1;
 }
+#endif
 
 async_task *async_current_task(void)
 {
@@ -1482,7 +1632,12 @@ async_task *async_all_tasks(const async_loop *loop, const async_task *previous)
 /* The first frame of a task on the heap lies outside its stack. */
 static size_t async__first_frame(const async_task *task)
 {
+#ifdef ASYNC_STATIC_ONLY
+    (void)task;
+    return 0;
+#else
     return task->heap ? task->first - sizeof(async) : 0;
+#endif
 }
 
 size_t async_task_stack_used(const async_task *task)
@@ -1536,6 +1691,7 @@ ASYNC(async_sleep)
     ASYNC_END;
 }
 
+#ifndef ASYNC_STATIC_ONLY
 /* --- gather -------------------------------------------------------------- */
 
 static int async__gather_cancel(async_operation *operation)
@@ -1781,6 +1937,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
     }
     async__trap(wrong, "GATHERED", "task.h", __LINE__);
 }
+#endif
 
 /* --- wait for ------------------------------------------------------------ */
 
@@ -1801,7 +1958,7 @@ static void async__timeout_arm(async_timeout *timeout, async_time when,
     timeout->place = ASYNC__NOWHERE;
     if (when == ASYNC_FOREVER) return;
     timeout->timer.node.run = async__timeout_expired;
-    if (when <= now) {
+    if (!async_time_before(now, when)) {
         timeout->place = ASYNC__IN_READY;
         async__ready_callback(loop, &timeout->timer.node);
         async__kick(loop);
@@ -1841,15 +1998,14 @@ int async__timeout_enter(async_timeout *timeout, async *co,
                          async_duration delay)
 {
     async_loop *loop = async_loop_of(co);
-    async_time now, when = ASYNC_FOREVER;
+    async_time now;
     if (loop == NULL && async__running == NULL) {
         async__raised(co, ASYNC_ENOLOOP);
         return -1;
     }
     if (async__timeout_begin(timeout, co)) return -1;
     now = async__now(loop);
-    if (delay <= 0 || now < ASYNC_FOREVER - delay) when = now + delay;
-    async__timeout_arm(timeout, when, now);
+    async__timeout_arm(timeout, async__later(now, delay), now);
     return 0;
 }
 
@@ -1930,6 +2086,11 @@ static int async__ensure_future(async *co, async_object *object,
                                 async_task **made)
 {
     if (object->future != NULL) return 0;
+#ifdef ASYNC_STATIC_ONLY
+    *made = NULL;
+    async__raised(co, ASYNC_ENOMEM); /* there is nowhere to make a task */
+    return -1;
+#else
     *made = async_loop_create_task(async_loop_of(co), *object);
     if (*made == NULL) {
         async__spawn_failed(co);
@@ -1937,6 +2098,7 @@ static int async__ensure_future(async *co, async_object *object,
     }
     object->future = &(*made)->future;
     return 0;
+#endif
 }
 
 ASYNC(async_wait_for)
@@ -2202,6 +2364,7 @@ ASYNC(async_as_completed)
     ASYNC_END;
 }
 
+#ifndef ASYNC_STATIC_ONLY
 /* --- running ------------------------------------------------------------- */
 
 static int async__stop_loop(async_future *future, void *loop)
@@ -2431,6 +2594,8 @@ int async_runner_close(async_runner *runner)
     runner->loop = NULL;
     return error;
 }
+
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
