@@ -792,6 +792,7 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__MUST_USE __attribute__((warn_unused_result))
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
+#define ASYNC__NOINLINE __attribute__((noinline))
 #else
 #error "Caesura's coroutines need gcc or clang (ASYNC_PT_* alone do not)"
 #endif
@@ -983,8 +984,13 @@ struct async_object {
 
 /* --- functions that macros call ------------------------------------------ */
 
+#if ASYNC_HOSTED || defined(ASYNC_TRAP)
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
                                  const char *file, int line);
+#else
+/* Nobody would read the texts. */
+#define async__trap(what, name, file, line) ((void)(what), __builtin_trap())
+#endif
 ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
                                           const async_info *info);
 #if ASYNC_HOSTED
@@ -1084,10 +1090,12 @@ static inline void async__link(async_frame *child, async_frame *caller)
 
 #ifdef ASYNC_NO_HEAP
 /* Memory for a frame; or NULL with ASYNC_ENOMEM raised.  A function, as is the
- * next one: where there is no heap, code is dearer than a call. */
-void *async__take(async *co, size_t size, size_t alignment);
-async_status async__suspended(async_frame *child, async_function *resume,
-                              async_frame *caller, async_status status);
+ * next one: where there is no heap, code is dearer than time. */
+ASYNC__NOINLINE void *async__take(async *co, size_t size, size_t alignment);
+ASYNC__NOINLINE async_status async__enter_frame(async *co, async_frame *caller,
+                                                async_frame *child,
+                                                async_function *function,
+                                                async__state state);
 #endif
 
 /* Leaves a frame with an error, or after a FINALLY that saw a return. */
@@ -1289,7 +1297,16 @@ async__object(async_function *start, const void *frame, size_t size,
 /* In one expression, so that the callee finds temporaries alive. */
 #define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
     async__code = (ASYNC__BUILD(place, name, __VA_ARGS__), name(co, (place)))
+#define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
+    async__code = (ASYNC__BUILD(place, name, __VA_ARGS__),                    \
+                   async__enter_frame(co, async__self,                        \
+                                      &(place)->frame.is.head, name,          \
+                                      ASYNC__AT(0)))
 #else
+#define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
+    ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
+    async__code = async__enter_frame(                                         \
+        co, async__self, &(place)->frame.is.head, name, ASYNC__AT(0))
 #define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
     ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
     async__code = name(co, (place))
@@ -1464,12 +1481,8 @@ async__object(async_function *start, const void *frame, size_t size,
         struct name *async__child = (struct name *)async__take(               \
             co, sizeof(struct name), __alignof__(struct name));               \
         if (async__child == NULL) ASYNC__FAIL;                                \
-        ASYNC__BUILD_AND_CALL(async__child, name, __VA_ARGS__);               \
-        async__self->state = ASYNC__AT(0);                                    \
-        if (async__code.code != ASYNC__ENDED)                                 \
-            return async__suspended(&async__child->frame.is.head, name,       \
-                                    async__self, async__code);                \
-        co->sp = (char *)async__child;                                        \
+        ASYNC__BUILD_AND_ENTER(async__child, name, __VA_ARGS__);              \
+        if (async__code.code != ASYNC__ENDED) return async__code;             \
     }                                                                         \
     ASYNC__FALLTHROUGH;                                                       \
     ASYNC__CASE(ASYNC__AT(0))
@@ -1947,12 +1960,9 @@ const char *async_strerror(int error)
 }
 #endif
 
+#if ASYNC_HOSTED || defined(ASYNC_TRAP)
 #ifndef ASYNC_TRAP
-#if ASYNC_HOSTED
 #define ASYNC_TRAP(message) (fprintf(stderr, "%s\n", message), abort())
-#else
-#define ASYNC_TRAP(message) __builtin_trap()
-#endif
 #endif
 
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
@@ -1969,6 +1979,7 @@ ASYNC__NORETURN void async__trap(const char *what, const char *name,
 #endif
     for (;;) {} /* a trap does not return */
 }
+#endif
 
 #ifndef ASYNC_NO_NAMES
 #define ASYNC__INFO_NAME(info) ((info)->name)
@@ -1982,6 +1993,7 @@ ASYNC__NORETURN void async__trap(const char *what, const char *name,
 async_status async__elsewhere(async *co, async_frame *frame,
                               const async_info *info)
 {
+    (void)info;
     if (frame->state == ASYNC__WHO) {
         co->wait.info = (void *)(uintptr_t)info;
         return async__status(ASYNC__ENDED);
@@ -2004,6 +2016,7 @@ void async__no_generator(void)
 
 void async__stray_exit(const async_info *info, async_frame *frame)
 {
+    (void)info, (void)frame;
     async__trap("break or continue outside a loop", ASYNC__INFO_NAME(info),
                 ASYNC__INFO_FILE(info), ASYNC__LINE_OF(frame->state));
 }
@@ -2311,11 +2324,18 @@ void *async__take(async *co, size_t size, size_t alignment)
     return frame;
 }
 
-async_status async__suspended(async_frame *child, async_function *resume,
-                              async_frame *caller, async_status status)
+async_status async__enter_frame(async *co, async_frame *caller,
+                                async_frame *child, async_function *function,
+                                async__state state)
 {
-    child->resume = resume;
-    async__link(child, caller);
+    async_status status = function(co, child);
+    caller->state = state;
+    if (status.code == ASYNC__ENDED) {
+        co->sp = (char *)child;
+    } else {
+        child->resume = function;
+        async__link(child, caller);
+    }
     return status;
 }
 

@@ -358,11 +358,13 @@ typedef struct async_backend {
     int (*poll)(async_loop *loop, async_time deadline);
     /* From any thread: makes poll() return. */
     void (*wake)(async_loop *loop);
+#ifndef ASYNC_STATIC_ONLY
     /* The loop is being closed. */
     void (*close)(async_loop *loop);
     /* Ctrl-C shall now call async_loop_interrupt(), or no more.  NULL where
      * there is no such thing. */
     void (*interrupts)(async_loop *loop, int on);
+#endif
 } async_backend;
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
@@ -532,6 +534,7 @@ struct async_loop {
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from interrupts, newest first; atomic */
+    void (*take_remote)(async_loop *loop); /* set by what puts it there */
     async_time now;       /* as last read */
     unsigned char running, stopping;
 };
@@ -817,7 +820,11 @@ static inline void async__uncapture(async__binding **bindings)
 /* --- coroutines on a loop ------------------------------------------------ */
 
 void async__step(async_node *node);
+#ifdef ASYNC_STATIC_ONLY
+#define async__step_cancelled async__step
+#else
 void async__step_cancelled(async_node *node);
+#endif
 int async__cancel_wait(async *co);
 void async__throw_soon(async *co, int error);
 void async__sleep(async *co, async_duration delay);
@@ -1045,10 +1052,6 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
     async_link *before = loop->timers.prev;
     timer->deadline = deadline;
-    if (deadline == ASYNC_FOREVER) {
-        async__list_init(&timer->node.link); /* by itself, to be unlinked */
-        return;
-    }
     while (before != &loop->timers &&
            async_time_before(deadline, async__timer_of(before)->deadline))
         before = before->prev;
@@ -1079,8 +1082,12 @@ static void async__expire(async_loop *loop)
 
 static async_time async__next_deadline(async_loop *loop)
 {
+    async_time next;
     if (async__list_empty(&loop->timers)) return ASYNC_FOREVER;
-    return async__timer_of(loop->timers.next)->deadline;
+    next = async__timer_of(loop->timers.next)->deadline;
+    /* Two points have another meaning: a tick or two later. */
+    return next == ASYNC_FOREVER || next == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
+                                                          : next;
 }
 #else
 static uint64_t async__slot_of(async_time deadline)
@@ -1312,11 +1319,30 @@ static void async__settle(async *co, int code)
         async__ready(async_loop_of(co), &co->node);
     } else if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL) &&
                async__cancel_wait(co)) {
-        co->flags &= ~ASYNC__MUST_CANCEL;
+        co->flags &= (unsigned char)~ASYNC__MUST_CANCEL;
         co->node.run = async__step;
     }
 }
 
+#ifdef ASYNC_STATIC_ONLY
+/* One that was to be cancelled while it ran or stood in the queue is so now; if
+ * it has not started it never runs, not even its FINALLY. */
+void async__step(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    int code = ASYNC__ENDED;
+    async_loop_of(co)->current = co;
+#ifndef ASYNC_NO_CANCEL
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+        async__raised(co, ASYNC_ECANCELED);
+    }
+    if (co->error == 0 || co->top->state != 0)
+#endif
+        code = async__resume(co);
+    async__settle(co, code);
+}
+#else
 void async__step(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1340,6 +1366,7 @@ void async__step_cancelled(async_node *node)
     }
     async__step(node);
 }
+#endif
 
 /* Resumes a suspended coroutine, whose node is nowhere, with an error. */
 void async__throw_soon(async *co, int error)
@@ -1381,8 +1408,17 @@ void async__sleep(async *co, async_duration delay)
     async_loop *loop = async_loop_of(co);
     co->flags |= ASYNC__IS_SLEEPING;
     co->node.run = async__sleep_over;
+#if ASYNC_TIME_BITS == 32
+    if (delay == ASYNC_FOREVER) {
+        async__list_init(&co->node.link); /* a list by itself */
+        return;
+    }
+    async__arm(loop, (async__timer *)(void *)&co->node,
+               async__now(loop) + (async_time)delay);
+#else
     async__arm(loop, (async__timer *)(void *)&co->node,
                async__after(loop, delay));
+#endif
 }
 
 void async__await_misused(async *co, int error)
@@ -1411,6 +1447,9 @@ static ASYNC__COLD void async__report(async_loop *loop, const char *message,
                                       async_handle *handle)
 {
     async_exception_context context;
+#if !ASYNC_HOSTED
+    if (loop->handler == NULL) return; /* the default does nothing */
+#endif
     memset(&context, 0, sizeof context);
     context.message = message;
     context.error = error;
@@ -1529,7 +1568,7 @@ static int async__iterate(async_loop *loop)
     int error = loop->backend->poll(loop, async__poll_deadline(loop));
     if (error) return error;
     (void)async__now(loop);
-    async__take_remote(loop);
+    if (loop->take_remote != NULL) loop->take_remote(loop);
     while ((link = loop->ready.next) != &loop->ready) {
         async__unlink(link);
         async__list_append(&loop->batch, link);
@@ -1970,6 +2009,13 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
     handle = async__prepare(loop, handle, callback, argument, &error);
     if (handle == NULL) return error;
     handle->place = ASYNC__IN_TIMERS;
+#if ASYNC_TIME_BITS == 32
+    if (when == ASYNC_FOREVER) {
+        handle->timer.deadline = when;
+        async__list_init(&handle->timer.node.link); /* a list by itself */
+        return 0;
+    }
+#endif
     async__arm(loop, &handle->timer, when);
     return 0;
 }
@@ -2003,6 +2049,9 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
     if (handle->place != ASYNC__NOWHERE) return ASYNC_EBUSY;
     async__fill(handle, loop, callback, argument, owned);
     handle->place = ASYNC__IN_REMOTE;
+#ifdef ASYNC_STATIC_ONLY
+    loop->take_remote = async__take_remote;
+#endif
     if (async__push_remote(loop, &handle->timer.node))
         loop->backend->wake(loop);
     return 0;

@@ -136,6 +136,12 @@ static inline async_object async_task_object(async_task *task);
                       &(storage)->stack, sizeof (storage)->stack, (loop),     \
                       (object))
 
+/* The same, smaller and checked further: ASYNC_TASK_START(storage, loop, name,
+ * arguments...) builds the first frame in the storage, and does not compile
+ * when that is too small for it. */
+#define ASYNC_TASK_START(storage, loop, ...)                                  \
+    ASYNC__TASK_START(storage, loop, __VA_ARGS__, )
+
 #ifndef ASYNC_STATIC_ONLY
 /* ------------------------------------------------------------------------
  * TASK FACTORY
@@ -566,6 +572,20 @@ struct async_task {
         } stack;                                                              \
     }
 #define ASYNC__CO_OF(storage) (storage)->task.co
+#define ASYNC__TASK_START(storage, loop, name, ...)                           \
+    __extension__({                                                           \
+        int async__error = async__task_place(                                 \
+            &(storage)->task, sizeof (storage)->stack, (loop),                \
+            sizeof(struct name));                                             \
+        ASYNC__TASK_CHECK(storage, name);                                     \
+        if (!async__error) {                                                  \
+            ASYNC__BUILD_STARTING((struct name *)(void *)&(storage)->stack,   \
+                                  name, __VA_ARGS__);                         \
+        }                                                                     \
+        async__error;                                                         \
+    })
+int async__task_place(async_task *task, size_t size, async_loop *loop,
+                      size_t frame);
 #else
 struct async_task {
     async_future future; /* must be first */
@@ -593,6 +613,11 @@ struct async_task {
         async_task *behind_stack;                                             \
     }
 #define ASYNC__CO_OF(storage) &(storage)->co
+#define ASYNC__TASK_START(storage, loop, name, ...)                           \
+    __extension__({                                                           \
+        ASYNC__TASK_CHECK(storage, name);                                     \
+        async_task_start(storage, loop, ASYNC__CO(name, __VA_ARGS__));        \
+    })
 enum {
     ASYNC__IS_DEPARTING = 1, /* async_run waits for its end */
     ASYNC__HAS_CONTEXT = 2,
@@ -609,6 +634,11 @@ enum {
 
 #endif
 
+#define ASYNC__TASK_CHECK(storage, name)                                      \
+    ASYNC__ASSERT(sizeof(struct name) <= sizeof (storage)->stack,             \
+                  "the storage has no room for this coroutine's frame");      \
+    ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                      \
+                  "this is a generator: iterate it with ASYNC_FOR")
 int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object);
 #ifndef ASYNC_STATIC_ONLY
@@ -1079,31 +1109,43 @@ const char *async__task_name(const async_future *future, char *buffer,
 #endif
 }
 
-int async__task_start(async_task *task, async *co, void *stack, size_t size,
-                      async_loop *loop, async_object object)
+/* All but the frame itself, which stands first on the stack. */
+int async__task_place(async_task *task, size_t size, async_loop *loop,
+                      size_t frame)
 {
-    int error;
-    if (task->future.loop != NULL &&
-        (task->future.state == ASYNC__PENDING || task->future.shares > 1))
-        return ASYNC_EBUSY;
+    async *co = task->co;
+    char *stack = (char *)(task + 1);
     if (task->future.loop != NULL) {
-        task->future.loop = loop; /* that of its last run may be gone */
+        if (task->future.state == ASYNC__PENDING || task->future.shares > 1)
+            return ASYNC_EBUSY;
         async__unshare(&task->future);
     }
-    async_future_init(&task->future, NULL); /* it has not been started */
-    error = async__lay(co, stack, size, object);
-    if (error) return error;
+    memset(task, 0, sizeof *task);
+    async__paint(stack, size);
     co->node.run = async__step;
+    co->top = (async_frame *)(void *)stack;
+    co->sp = stack + async__round(frame, ASYNC__ALIGNMENT);
+    co->end = stack + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
     co->flags = ASYNC__IS_TASK;
     task->future.loop = loop;
     task->future.kind = ASYNC__TASK;
     task->future.shares = 2; /* one is the storage's */
-    task->requests = 0;
-#ifndef ASYNC_NO_NAMES
-    task->name = "";
-#endif
     async__list_append(&loop->tasks, &task->all);
     async__ready(loop, &co->node);
+    return 0;
+}
+
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object)
+{
+    int error;
+    (void)co;
+    if (object.start == NULL) return ASYNC_EINVAL;
+    if (object.size > size) return ASYNC_ENOMEM;
+    error = async__task_place(task, size, loop, object.size);
+    if (error) return error;
+    memcpy(stack, object.frame, object.size);
+    ((async_frame *)stack)->resume = object.start;
     return 0;
 }
 
@@ -1665,7 +1707,9 @@ int async__task_cancel(async_future *future)
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
     co->flags |= ASYNC__MUST_CANCEL;
+#ifndef ASYNC_STATIC_ONLY
     if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#endif
     return 1;
 }
 
@@ -1678,6 +1722,28 @@ int async_task_uncancel(async_task *task)
 
 /* --- sleep --------------------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+/* The same by hand, in half the code. */
+ASYNC(async_sleep)
+{
+    struct async_sleep *self = (struct async_sleep *)async__frame_of_async_sleep;
+    async_frame *frame = &self->frame.is.head;
+    static const async_info info = ASYNC__INFO(async_sleep);
+    if (frame->state == 0) {
+        frame->state = ASYNC__AT(0);
+        co->top = frame;
+        if (self->delay <= 0) return async__status(ASYNC__PAUSED);
+        if (co->flags & ASYNC__IS_TASK) {
+            async__sleep(co, self->delay);
+            return async__status(ASYNC__WAITING);
+        }
+        async__raised(co, ASYNC_ENOTASK);
+    } else if (frame->state == ASYNC__WHO) {
+        return async__elsewhere(co, frame, &info);
+    }
+    return async__status(ASYNC__ENDED);
+}
+#else
 ASYNC(async_sleep)
 {
     ASYNC_BEGIN(async_sleep);
@@ -1690,6 +1756,7 @@ ASYNC(async_sleep)
     }
     ASYNC_END;
 }
+#endif
 
 #ifndef ASYNC_STATIC_ONLY
 /* --- gather -------------------------------------------------------------- */
