@@ -658,7 +658,7 @@ void async__throw_soon(async *co, int error);
 void async__sleep(async *co, async_duration delay);
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline);
 void async__unready(async_loop *loop, async_node *node);
-ASYNC__COLD void async__await_misused(async *co, int error);
+ASYNC__COLD int async__await_misused(async *co, int error);
 ASYNC__COLD void async__take_error(async *co, async_future *future);
 
 /* The clock, read anew. */
@@ -682,18 +682,12 @@ static inline int async__await(async *co, async_future *future, int share)
     co->wait.future = future;
     if (share) future->shares++;
     if (future->state != ASYNC__PENDING) return 0;
-    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK))) {
-        async__await_misused(co, ASYNC_ENOTASK);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future)) {
-        async__await_misused(co, ASYNC_ESELFAWAIT);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop)) {
-        async__await_misused(co, ASYNC_EOTHERLOOP);
-        return 0;
-    }
+    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK)))
+        return async__await_misused(co, ASYNC_ENOTASK);
+    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future))
+        return async__await_misused(co, ASYNC_ESELFAWAIT);
+    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop))
+        return async__await_misused(co, ASYNC_EOTHERLOOP);
     async__list_append(&future->waiters, &co->node.link);
     return 1;
 }
@@ -1153,11 +1147,17 @@ void async__sleep(async *co, async_duration delay)
                async__after(loop, delay));
 }
 
-void async__await_misused(async *co, int error)
+/* As in asyncio, a task learns in the next iteration what it must not await. */
+int async__await_misused(async *co, int error)
 {
     async__unshare((async_future *)co->wait.future);
     co->wait.future = NULL;
-    async__raised(co, error);
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, error);
+        return 0;
+    }
+    async__throw_soon(co, error);
+    return 1;
 }
 
 void async__take_error(async *co, async_future *future)
