@@ -423,6 +423,7 @@ ASYNC(async_wait);
  *          have been yielded: the items' `done` tells which are left.  Those of
  *          async_wait; but no items are the end, not an error.
  * Cancel   is raised, and ends it; the futures are left alone
+ * One that is there twice is yielded once.
  * Counterpart: asyncio.as_completed(), iterated by `async for`. */
 struct async_as_completed;
 ASYNC(async_as_completed);
@@ -1835,21 +1836,29 @@ static int async__waited_check(const async_waited *items, size_t count,
     return 0;
 }
 
-static void async__waited_begin(async_waited *items, size_t count, void *owner,
-                                void (*done)(async_node *node))
+/* One that is there twice is waited for once.  Returns how many differ. */
+static size_t async__waited_begin(async_waited *items, size_t count,
+                                  void *owner, void (*done)(async_node *node))
 {
-    size_t i;
+    size_t i, different = 0;
     for (i = 0; i < count; i++) {
         async_future *future = items[i].future;
         items[i].done = 0;
         items[i].owner = owner;
         items[i].node.run = done;
+        items[i].node.link.prev = NULL;
         future->shares++;
+        if (future->kind & ASYNC__MARKED) continue;
+        future->kind |= ASYNC__MARKED;
+        different++;
         if (async_future_done(future))
             async__ready_callback(future->loop, &items[i].node);
         else
             async__list_append(&future->waiters, &items[i].node.link);
     }
+    for (i = 0; i < count; i++)
+        items[i].future->kind &= (unsigned char)~ASYNC__MARKED;
+    return different;
 }
 
 static void async__waited_arm(async_loop *loop, async__timer *timer,
@@ -1907,11 +1916,11 @@ ASYNC(async_wait)
     if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
         self->return_when > ASYNC_FIRST_EXCEPTION)
         ASYNC_RAISE(ASYNC_EINVAL);
-    self->left = self->count;
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__wait_late);
-    async__waited_begin(self->items, self->count, self, async__wait_done);
+    self->left =
+        async__waited_begin(self->items, self->count, self, async__wait_done);
     ASYNC__WAIT_FOR(&self->waiter);
     (void)async__awaited(co);
     async__drop(co);
@@ -1951,14 +1960,13 @@ ASYNC(async_as_completed)
     ASYNC_BEGIN(async_as_completed);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->left = self->count;
-    if (self->left == 0) ASYNC_RETURN();
+    if (self->count == 0) ASYNC_RETURN();
     async__list_init(&self->ended);
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__as_completed_late);
-    async__waited_begin(self->items, self->count, self,
-                        async__as_completed_done);
+    self->left = async__waited_begin(self->items, self->count, self,
+                                     async__as_completed_done);
     ASYNC_TRY {
         for (; self->left > 0; self->left--) {
             if (async__list_empty(&self->ended)) {
