@@ -1749,9 +1749,7 @@ ASYNC(async_wait_for)
             }
             ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
         } ASYNC_EXCEPT_ALL(self->error) {
-            self->late =
-                self->late && self->error == ASYNC_ECANCELED &&
-                async_future_cancelled((async_future *)self->object.future);
+            self->late = self->late && self->error == ASYNC_ECANCELED;
         } ASYNC_END_TRY
         async_task_release(self->made);
     }

@@ -280,6 +280,24 @@ static void without_time_a_pending_future_is_cancelled(void **s)
     assert_said("ASYNC_ETIMEDOUT@0 0");
 }
 
+struct pending_gathering { ASYNC_FRAME; async_gathering all; };
+static ASYNC(pending_gathering)
+{
+    ASYNC_BEGIN(pending_gathering);
+    async_gather_add(&self->all, CO(work, "never", 1));
+    AWAIT(limits, async_future_object(async_gather_start(&self->all)), 0);
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+/* Its future fails with the cancellation, and is not itself cancelled. */
+static void without_time_a_pending_gathering_is_cancelled(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(pending_gathering), 0);
+    assert_said("ASYNC_ETIMEDOUT@0 0");
+}
+
 struct pending_task { ASYNC_FRAME; int begun, cancelled; async_task *task; };
 static ASYNC(pending_task)
 {
@@ -1005,6 +1023,7 @@ UNIT_MAIN(
     TEST(without_time_a_coroutine_is_never_started),
     TEST(without_time_what_is_done_is_taken_without_suspending),
     TEST(without_time_a_pending_future_is_cancelled),
+    TEST(without_time_a_pending_gathering_is_cancelled),
     TEST(without_time_a_pending_task_is_cancelled_and_waited_for),
     TEST(cancelled_while_it_waits_for_the_cleanup_it_leaves_at_once),
     TEST(a_task_is_cancelled_when_the_time_is_over),
