@@ -1798,6 +1798,9 @@ ASYNC(async_shield)
         (void)async__awaited(co);
         async__drop(co);
         async__forget((async_future *)self->object.future, &self->inner_done);
+        /* One that has ended by now has told so, if too late. */
+        if (async_future_done((async_future *)self->object.future))
+            ((async_future *)self->object.future)->kind |= ASYNC__RETRIEVED;
     }
     if (!co->error && ((async_future *)self->object.future)->error)
         async__take_error(co, (async_future *)self->object.future);

@@ -891,6 +891,34 @@ an_error_of_it_after_the_awaiter_was_cancelled_is_reported(void **s)
                 "[Task exception was never retrieved: EKEY]");
 }
 
+struct fails_and_cancels { ASYNC_FRAME; async_task *whom; };
+static ASYNC(fails_and_cancels)
+{
+    ASYNC_BEGIN(fails_and_cancels);
+    async_task_cancel(self->whom);
+    ASYNC_RAISE(EKEY);
+    ASYNC_END;
+}
+struct shields_one_that_cancels { ASYNC_FRAME; int error; };
+static ASYNC(shields_one_that_cancels)
+{
+    ASYNC_BEGIN(shields_one_that_cancels);
+    ASYNC_TRY {
+        AWAIT(async_shield, CO(fails_and_cancels, async_current_task()));
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    say_end(self->error);
+    ASYNC_END;
+}
+
+/* As in asyncio: the shield has been told. */
+static void an_error_of_it_in_the_same_iteration_counts_as_taken(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(shields_one_that_cancels), 0);
+    assert_said("ASYNC_ECANCELED@0");
+}
+
 struct limits_shield { ASYNC_FRAME; ASYNC_TASK_OF(work) t; int n; };
 static ASYNC(limits_shield)
 {
@@ -1051,6 +1079,7 @@ UNIT_MAIN(
     TEST(what_is_done_already_is_taken_without_suspending),
     TEST(a_shielded_coroutine_goes_on_as_a_task_of_its_own),
     TEST(an_error_of_it_after_the_awaiter_was_cancelled_is_reported),
+    TEST(an_error_of_it_in_the_same_iteration_counts_as_taken),
     TEST(with_a_shield_a_limit_gives_up_without_cancelling),
     TEST(a_shielded_cleanup_ends_even_if_cancelled_again),
     TEST(each_who_awaits_it_may_have_a_shield_of_its_own),
