@@ -1093,8 +1093,11 @@ void async__step_cancelled(async_node *node)
     async *co = (async *)(void *)node;
     node->run = async__step;
     if (co->flags & ASYNC__MUST_CANCEL) {
+        async_future *future = (async_future *)co->wait.future;
         co->flags &= ~ASYNC__MUST_CANCEL;
         async__raised(co, ASYNC_ECANCELED);
+        /* asyncio looks at what woke it before it raises this instead. */
+        if (future != NULL) future->kind |= ASYNC__RETRIEVED;
         if (co->top->state == 0) {
             async__settle(co, ASYNC__ENDED);
             return;
@@ -1693,10 +1696,10 @@ int async_future_cancel(async_future *future)
     case ASYNC__TASK:
         return async__task_cancel(future);
     case ASYNC__OPERATION:
-        if (future->state == ASYNC__PENDING) {
-            async_operation *operation = (async_operation *)(void *)future;
-            return operation->cancel(operation);
-        }
+        /* That of a gather keeps its error to be reported, as in asyncio. */
+        if (future->state != ASYNC__PENDING) return 0;
+        return ((async_operation *)(void *)future)
+            ->cancel((async_operation *)(void *)future);
     }
     future->kind |= ASYNC__RETRIEVED;
     if (future->state != ASYNC__PENDING) return 0;

@@ -1341,7 +1341,6 @@ static void async__child_done(async_node *node)
     async_future *future = child->future, *outer = &gathering->outer.future;
     node->link.prev = NULL;
     gathering->finished++;
-    future->kind |= ASYNC__RETRIEVED;
     if (outer->state != ASYNC__PENDING) return;
     if (future->error != 0 && !gathering->returns_errors) {
         if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
@@ -1375,8 +1374,12 @@ static void async__gather_let_go(async_gathering *gathering)
             else
                 async__unready(loop, &child->node);
         }
-        /* asyncio's gather takes the errors of those that end later. */
-        if (gathering->started) future->kind |= ASYNC__RETRIEVED;
+        /* asyncio's gather takes the errors, also of those that end later;
+         * one that returns errors does when all have ended. */
+        if (gathering->started &&
+            (!gathering->returns_errors || future->state == ASYNC__PENDING ||
+             gathering->outer.future.state != ASYNC__PENDING))
+            future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
     if (gathering->children != NULL)
