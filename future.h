@@ -830,7 +830,7 @@ void async__throw_soon(async *co, int error);
 void async__sleep(async *co, async_duration delay);
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline);
 void async__unready(async_loop *loop, async_node *node);
-ASYNC__COLD void async__await_misused(async *co, int error);
+ASYNC__COLD int async__await_misused(async *co, int error);
 ASYNC__COLD void async__take_error(async *co, async_future *future);
 
 /* The clock, read anew. */
@@ -866,18 +866,12 @@ static inline int async__await(async *co, async_future *future, int share)
     co->wait.future = future;
     if (share) future->shares++;
     if (future->state != ASYNC__PENDING) return 0;
-    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK))) {
-        async__await_misused(co, ASYNC_ENOTASK);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future)) {
-        async__await_misused(co, ASYNC_ESELFAWAIT);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop)) {
-        async__await_misused(co, ASYNC_EOTHERLOOP);
-        return 0;
-    }
+    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK)))
+        return async__await_misused(co, ASYNC_ENOTASK);
+    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future))
+        return async__await_misused(co, ASYNC_ESELFAWAIT);
+    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop))
+        return async__await_misused(co, ASYNC_EOTHERLOOP);
     async__list_append(&future->waiters, &co->node.link);
     return 1;
 }
@@ -1357,8 +1351,11 @@ void async__step_cancelled(async_node *node)
     async *co = (async *)(void *)node;
     node->run = async__step;
     if (co->flags & ASYNC__MUST_CANCEL) {
+        async_future *future = (async_future *)co->wait.future;
         co->flags &= ~ASYNC__MUST_CANCEL;
         async__raised(co, ASYNC_ECANCELED);
+        /* asyncio looks at what woke it before it raises this instead. */
+        if (future != NULL) future->kind |= ASYNC__RETRIEVED;
         if (co->top->state == 0) {
             async__settle(co, ASYNC__ENDED);
             return;
@@ -1421,11 +1418,17 @@ void async__sleep(async *co, async_duration delay)
 #endif
 }
 
-void async__await_misused(async *co, int error)
+/* As in asyncio, a task learns in the next iteration what it must not await. */
+int async__await_misused(async *co, int error)
 {
     async__unshare((async_future *)co->wait.future);
     co->wait.future = NULL;
-    async__raised(co, error);
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, error);
+        return 0;
+    }
+    async__throw_soon(co, error);
+    return 1;
 }
 
 void async__take_error(async *co, async_future *future)
@@ -2183,10 +2186,10 @@ int async_future_cancel(async_future *future)
     case ASYNC__TASK:
         return async__task_cancel(future);
     case ASYNC__OPERATION:
-        if (future->state == ASYNC__PENDING) {
-            async_operation *operation = (async_operation *)(void *)future;
-            return operation->cancel(operation);
-        }
+        /* That of a gather keeps its error to be reported, as in asyncio. */
+        if (future->state != ASYNC__PENDING) return 0;
+        return ((async_operation *)(void *)future)
+            ->cancel((async_operation *)(void *)future);
     }
     future->kind |= ASYNC__RETRIEVED;
     if (future->state != ASYNC__PENDING) return 0;

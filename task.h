@@ -469,6 +469,7 @@ ASYNC(async_wait);
  *          have been yielded: the items' `done` tells which are left.  Those of
  *          async_wait; but no items are the end, not an error.
  * Cancel   is raised, and ends it; the futures are left alone
+ * One that is there twice is yielded once.
  * Counterpart: asyncio.as_completed(), iterated by `async for`. */
 struct async_as_completed;
 ASYNC(async_as_completed);
@@ -1784,7 +1785,6 @@ static void async__child_done(async_node *node)
     async_future *future = child->future, *outer = &gathering->outer.future;
     node->link.prev = NULL;
     gathering->finished++;
-    future->kind |= ASYNC__RETRIEVED;
     if (outer->state != ASYNC__PENDING) return;
     if (future->error != 0 && !gathering->returns_errors) {
         if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
@@ -1818,8 +1818,12 @@ static void async__gather_let_go(async_gathering *gathering)
             else
                 async__unready(loop, &child->node);
         }
-        /* asyncio's gather takes the errors of those that end later. */
-        if (gathering->started) future->kind |= ASYNC__RETRIEVED;
+        /* asyncio's gather takes the errors, also of those that end later;
+         * one that returns errors does when all have ended. */
+        if (gathering->started &&
+            (!gathering->returns_errors || future->state == ASYNC__PENDING ||
+             gathering->outer.future.state != ASYNC__PENDING))
+            future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
     if (gathering->children != NULL)
@@ -2198,9 +2202,7 @@ ASYNC(async_wait_for)
             }
             ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
         } ASYNC_EXCEPT_ALL(self->error) {
-            self->late =
-                self->late && self->error == ASYNC_ECANCELED &&
-                async_future_cancelled((async_future *)self->object.future);
+            self->late = self->late && self->error == ASYNC_ECANCELED;
         } ASYNC_END_TRY
         async_task_release(self->made);
     }
@@ -2249,6 +2251,9 @@ ASYNC(async_shield)
         (void)async__awaited(co);
         async__drop(co);
         async__forget((async_future *)self->object.future, &self->inner_done);
+        /* One that has ended by now has told so, if too late. */
+        if (async_future_done((async_future *)self->object.future))
+            ((async_future *)self->object.future)->kind |= ASYNC__RETRIEVED;
     }
     if (!co->error && ((async_future *)self->object.future)->error)
         async__take_error(co, (async_future *)self->object.future);
@@ -2285,21 +2290,29 @@ static int async__waited_check(const async_waited *items, size_t count,
     return 0;
 }
 
-static void async__waited_begin(async_waited *items, size_t count, void *owner,
-                                void (*done)(async_node *node))
+/* One that is there twice is waited for once.  Returns how many differ. */
+static size_t async__waited_begin(async_waited *items, size_t count,
+                                  void *owner, void (*done)(async_node *node))
 {
-    size_t i;
+    size_t i, different = 0;
     for (i = 0; i < count; i++) {
         async_future *future = items[i].future;
         items[i].done = 0;
         items[i].owner = owner;
         items[i].node.run = done;
+        items[i].node.link.prev = NULL;
         future->shares++;
+        if (future->kind & ASYNC__MARKED) continue;
+        future->kind |= ASYNC__MARKED;
+        different++;
         if (async_future_done(future))
             async__ready_callback(future->loop, &items[i].node);
         else
             async__list_append(&future->waiters, &items[i].node.link);
     }
+    for (i = 0; i < count; i++)
+        items[i].future->kind &= (unsigned char)~ASYNC__MARKED;
+    return different;
 }
 
 static void async__waited_arm(async_loop *loop, async__timer *timer,
@@ -2357,11 +2370,11 @@ ASYNC(async_wait)
     if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
         self->return_when > ASYNC_FIRST_EXCEPTION)
         ASYNC_RAISE(ASYNC_EINVAL);
-    self->left = self->count;
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__wait_late);
-    async__waited_begin(self->items, self->count, self, async__wait_done);
+    self->left =
+        async__waited_begin(self->items, self->count, self, async__wait_done);
     ASYNC__WAIT_FOR(&self->waiter);
     (void)async__awaited(co);
     async__drop(co);
@@ -2401,14 +2414,13 @@ ASYNC(async_as_completed)
     ASYNC_BEGIN(async_as_completed);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->left = self->count;
-    if (self->left == 0) ASYNC_RETURN();
+    if (self->count == 0) ASYNC_RETURN();
     async__list_init(&self->ended);
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__as_completed_late);
-    async__waited_begin(self->items, self->count, self,
-                        async__as_completed_done);
+    self->left = async__waited_begin(self->items, self->count, self,
+                                     async__as_completed_done);
     ASYNC_TRY {
         for (; self->left > 0; self->left--) {
             if (async__list_empty(&self->ended)) {
