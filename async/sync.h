@@ -206,7 +206,8 @@ typedef struct async_semaphore {
     long woken; /* who has a permit but has not run yet */
 } async_semaphore;
 
-/* With `value` permits; less than 0 is ASYNC_EINVAL, and then it has none. */
+/* With `value` permits.
+ * Returns  0; ASYNC_ESEMAPHOREVALUE for less than 0, and then it has none. */
 int async_semaphore_init(async_semaphore *semaphore, long value);
 
 /* AWAIT(async_semaphore_acquire, semaphore): takes a permit, at once if one is
@@ -267,7 +268,7 @@ typedef struct async_barrier {
 } async_barrier;
 
 /* For `parties` tasks.
- * Returns  0; ASYNC_EINVAL for less than 1, and then it is for 1. */
+ * Returns  0; ASYNC_EPARTIES for less than 1, and then it is for 1. */
 int async_barrier_init(async_barrier *barrier, int parties);
 
 /* AWAIT_INTO(index, async_barrier_wait, barrier): goes on when all are there;
@@ -620,7 +621,7 @@ int async_semaphore_init(async_semaphore *semaphore, long value)
     async__list_init(&semaphore->waiting);
     semaphore->value = value < 0 ? 0 : value;
     semaphore->woken = 0;
-    return value < 0 ? (int)ASYNC_EINVAL : 0;
+    return value < 0 ? (int)ASYNC_ESEMAPHOREVALUE : 0;
 }
 
 int async_semaphore_locked(const async_semaphore *semaphore)
@@ -704,7 +705,7 @@ int async_barrier_init(async_barrier *barrier, int parties)
     barrier->parties = parties < 1 ? 1 : parties;
     barrier->count = 0;
     barrier->state = ASYNC__FILLING;
-    return parties < 1 ? (int)ASYNC_EINVAL : 0;
+    return parties < 1 ? (int)ASYNC_EPARTIES : 0;
 }
 
 static int async__barrier_lets_in(void *argument)

@@ -96,8 +96,8 @@ static inline ASYNC(until_ended)
     ASYNC_BEGIN(until_ended);
     ASYNC_TRY {
         AWAIT_TASK(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     ASYNC_END;
 }
 

@@ -579,7 +579,7 @@ static ASYNC(sets_result)
     assert_int_equal(async_future_set_result(&self->task->future),
                      ASYNC_ETASKRESULT);
     assert_int_equal(async_future_set_exception(&self->task->future, EKEY),
-                     ASYNC_ETASKRESULT);
+                     ASYNC_ETASKEXCEPTION);
     AWAIT_JOIN(self->task);
     ASYNC_END;
 }
