@@ -163,6 +163,7 @@ extern "C" {
     X(ASYNC_ELOOPSTOPPED, -5015,                                              \
       "Event loop stopped before Future completed.")                          \
     X(ASYNC_EOTHERLOOP, -5016, "attached to a different loop")                \
+    X(ASYNC_EBOUND, -5024, "is bound to a different event loop")              \
     X(ASYNC_ESELFAWAIT, -5017, "Task cannot await on itself")                 \
     X(ASYNC_ETASKRESULT, -5018,                                               \
       "Task does not support set_result operation")                           \

@@ -324,6 +324,183 @@ static ASYNC(in_putting_into_a_queue_that_is_shut_down)
 }
 TEST_IN_TASK(putting_into_a_queue_that_is_shut_down)
 
+/* --- two loops ----------------------------------------------------------- */
+
+/* Each kind of wait for something that both loops know. */
+enum kind {
+    LOCK,
+    EVENT,
+    CONDITION,
+    SEMAPHORE,
+    BOUNDED,
+    BARRIER,
+    GET,
+    PUT,
+    JOIN
+};
+static async_lock shared_lock;
+static async_event shared_event;
+static async_condition shared_condition;
+static async_semaphore shared_semaphore;
+static async_bounded_semaphore shared_bounded;
+static async_barrier shared_barrier;
+static ASYNC_QUEUE(int, 1) shared_queue;
+
+/* Makes whoever wants it wait. */
+static void make_unavailable(enum kind kind)
+{
+    async_lock_init(&shared_lock);
+    shared_lock.held = kind == LOCK;
+    async_event_init(&shared_event);
+    async_condition_init(&shared_condition, NULL);
+    async_semaphore_init(&shared_semaphore, 0);
+    async_bounded_semaphore_init(&shared_bounded, 1);
+    shared_bounded.semaphore.value = 0;
+    async_barrier_init(&shared_barrier, 3);
+    ASYNC_QUEUE_INIT(&shared_queue);
+    if (kind == PUT || kind == JOIN) ASYNC_QUEUE_PUT_NOWAIT(&shared_queue, 1);
+}
+
+struct waits_for { ASYNC_FRAME; enum kind kind; const char *name; int n; };
+static ASYNC(waits_for)
+{
+    ASYNC_BEGIN(waits_for);
+    if (self->kind == LOCK) {
+        AWAIT(async_lock_acquire, &shared_lock);
+        async_lock_release(&shared_lock);
+    } else if (self->kind == EVENT) {
+        AWAIT(async_event_wait, &shared_event);
+    } else if (self->kind == CONDITION) {
+        ASYNC_WITH(async_condition, &shared_condition) {
+            AWAIT(async_condition_wait, &shared_condition);
+        } ASYNC_END_WITH
+    } else if (self->kind == SEMAPHORE) {
+        AWAIT(async_semaphore_acquire, &shared_semaphore);
+        async_semaphore_release(&shared_semaphore);
+    } else if (self->kind == BOUNDED) {
+        AWAIT(async_bounded_semaphore_acquire, &shared_bounded);
+        async_bounded_semaphore_release(&shared_bounded);
+    } else if (self->kind == BARRIER) {
+        AWAIT(async_barrier_wait, &shared_barrier);
+    } else if (self->kind == GET) {
+        AWAIT_QUEUE_GET_INTO(self->n, &shared_queue);
+    } else if (self->kind == PUT) {
+        AWAIT_QUEUE_PUT(&shared_queue, 2);
+    } else {
+        AWAIT(async_queue_join, &shared_queue.queue);
+    }
+    say("%s", self->name);
+    ASYNC_END;
+}
+
+/* Lets one go on who waits. */
+struct lets_go { ASYNC_FRAME; enum kind kind; async_task *third; int n; };
+static ASYNC(lets_go)
+{
+    ASYNC_BEGIN(lets_go);
+    if (self->kind == CONDITION) {
+        ASYNC_WITH(async_condition, &shared_condition) {
+            async_condition_notify(&shared_condition, 1);
+        } ASYNC_END_WITH
+    } else if (self->kind == BARRIER) {
+        self->third =
+            async_create_task(CO(async_barrier_wait, &shared_barrier));
+        AWAIT(async_barrier_wait, &shared_barrier);
+        AWAIT_JOIN(self->third);
+    }
+    if (self->kind == LOCK) async_lock_release(&shared_lock);
+    if (self->kind == EVENT) async_event_set(&shared_event);
+    if (self->kind == SEMAPHORE) async_semaphore_release(&shared_semaphore);
+    if (self->kind == BOUNDED)
+        async_bounded_semaphore_release(&shared_bounded);
+    if (self->kind == GET) ASYNC_QUEUE_PUT_NOWAIT(&shared_queue, 2);
+    if (self->kind == PUT) ASYNC_QUEUE_GET_NOWAIT(&shared_queue, &self->n);
+    if (self->kind == JOIN) async_queue_task_done(&shared_queue.queue);
+    AWAIT(async_sleep, ASYNC_SECONDS(1));
+    ASYNC_END;
+}
+
+struct refused_elsewhere { ASYNC_FRAME; enum kind kind; int error; };
+static ASYNC(refused_elsewhere)
+{
+    ASYNC_BEGIN(refused_elsewhere);
+    AWAIT_CATCH(self->error, waits_for, self->kind, "never");
+    assert_refused(self->error, ASYNC_EBOUND,
+                   "is bound to a different event loop");
+    ASYNC_END;
+}
+
+static void waiting_for(enum kind kind)
+{
+    async_task *first;
+    make_unavailable(kind);
+    async_virtual_loop_init(&other, NULL);
+    first = async_loop_create_task(&other.base, CO(waits_for, kind, "first"));
+    assert_int_equal(async_loop_run_forever(&other.base), ASYNC_EDEADLOCK);
+    assert_int_equal(RUN(refused_elsewhere, kind), 0);
+    assert_said(""); /* the one who waits does so still, and gets it: */
+    assert_int_equal(
+        async_loop_run_until_complete(&other.base, CO(lets_go, kind)), 0);
+    assert_said("first");
+    async_task_release(first);
+    assert_int_equal(async_loop_count_tasks(&other.base), 0);
+    async_loop_close(&other.base);
+}
+
+static void waiting_for_a_lock_that_another_loop_waits_for(void **s)
+{
+    (void)s;
+    waiting_for(LOCK);
+}
+static void waiting_for_an_event_that_another_loop_waits_for(void **s)
+{
+    (void)s;
+    waiting_for(EVENT);
+}
+static void waiting_for_a_condition_that_another_loop_waits_for(void **s)
+{
+    (void)s;
+    waiting_for(CONDITION);
+    assert_false(async_condition_locked(&shared_condition));
+}
+static void waiting_for_a_permit_that_another_loop_waits_for(void **s)
+{
+    (void)s;
+    waiting_for(SEMAPHORE);
+    waiting_for(BOUNDED);
+}
+static void waiting_at_a_barrier_where_another_loop_waits(void **s)
+{
+    (void)s;
+    waiting_for(BARRIER);
+}
+static void waiting_in_a_queue_where_another_loop_waits(void **s)
+{
+    (void)s;
+    waiting_for(GET);
+    waiting_for(PUT);
+    waiting_for(JOIN);
+}
+
+struct two_take_it { ASYNC_FRAME; async_gathering both; };
+static ASYNC(two_take_it)
+{
+    ASYNC_BEGIN(two_take_it);
+    AWAIT_GATHER(&self->both, CO(takes_lock, &shared_lock),
+                 CO(takes_lock, &shared_lock));
+    async_gather_clear(&self->both);
+    ASYNC_END;
+}
+
+static void a_lock_may_be_used_by_one_loop_after_another(void **s)
+{
+    (void)s;
+    async_lock_init(&shared_lock);
+    assert_int_equal(RUN(two_take_it), 0);
+    assert_int_equal(RUN(two_take_it), 0);
+    assert_said("taken@0 taken@1 taken@0 taken@1");
+}
+
 /* --- futures and tasks --------------------------------------------------- */
 
 typedef ASYNC_FUTURE(int) int_future;
@@ -826,6 +1003,13 @@ UNIT_MAIN(TEST(releasing_a_lock_that_nobody_holds),
           TEST(saying_too_often_that_work_is_done),
           TEST(not_waiting_for_a_full_or_an_empty_queue),
           TEST(putting_into_a_queue_that_is_shut_down),
+          TEST(waiting_for_a_lock_that_another_loop_waits_for),
+          TEST(waiting_for_an_event_that_another_loop_waits_for),
+          TEST(waiting_for_a_condition_that_another_loop_waits_for),
+          TEST(waiting_for_a_permit_that_another_loop_waits_for),
+          TEST(waiting_at_a_barrier_where_another_loop_waits),
+          TEST(waiting_in_a_queue_where_another_loop_waits),
+          TEST(a_lock_may_be_used_by_one_loop_after_another),
           TEST(asking_a_pending_future_for_its_result),
           TEST(finishing_a_future_twice),
           TEST(a_future_that_is_to_raise_what_ends_an_iteration),
