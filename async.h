@@ -161,12 +161,22 @@ extern "C" {
     X(ASYNC_ESTOPITERATION, -5002,                                            \
       "no more items") /* StopIteration, StopAsyncIteration */                \
     X(ASYNC_EINVALSTATE, -5003, "invalid state") /* InvalidStateError */      \
-    X(ASYNC_ENOTREADY, -5004, "Result is not ready.") /* InvalidStateError */ \
+    X(ASYNC_ENOTREADY, -5004, "Result is not set.") /* InvalidStateError */   \
     X(ASYNC_EQUEUEEMPTY, -5035, "QueueEmpty")                                 \
     X(ASYNC_EQUEUEFULL, -5036, "QueueFull")                                   \
     X(ASYNC_EQUEUESHUTDOWN, -5037, "QueueShutDown")                           \
-    X(ASYNC_ETASKDONE, -5038,                                                 \
-      "task_done() called too many times") /* ValueError */                   \
+    /* ValueError and TypeError: an argument is wrong */                      \
+    X(ASYNC_ETASKDONE, -5038, "task_done() called too many times")            \
+    X(ASYNC_EOVERRELEASED, -5034,                                             \
+      "BoundedSemaphore released too many times")                             \
+    X(ASYNC_ESEMAPHOREVALUE, -5060,                                           \
+      "Semaphore initial value must be >= 0")                                 \
+    X(ASYNC_EPARTIES, -5061, "parties must be >= 1")                          \
+    X(ASYNC_ENOFUTURES, -5062, "Set of Tasks/Futures is empty.")              \
+    X(ASYNC_ERETURNWHEN, -5063, "Invalid return_when value")                  \
+    X(ASYNC_ESTOPFUTURE, -5064,                                               \
+      "StopIteration interacts badly with generators and cannot be raised "   \
+      "into a Future")                                                        \
     /* RuntimeError from here on: the program is wrong */                     \
     X(ASYNC_EREUSED, -5005, "cannot reuse already awaited coroutine")         \
     X(ASYNC_EIGNOREDEXIT, -5006, "generator ignored GeneratorExit")           \
@@ -185,6 +195,7 @@ extern "C" {
     X(ASYNC_ELOOPSTOPPED, -5015,                                              \
       "Event loop stopped before Future completed.")                          \
     X(ASYNC_EOTHERLOOP, -5016, "attached to a different loop")                \
+    X(ASYNC_EBOUND, -5024, "is bound to a different event loop")              \
     X(ASYNC_ESELFAWAIT, -5017, "Task cannot await on itself")                 \
     X(ASYNC_ETASKRESULT, -5018,                                               \
       "Task does not support set_result operation")                           \
@@ -198,11 +209,11 @@ extern "C" {
     X(ASYNC_EWAITUNLOCKED, -5031, "cannot wait on un-acquired lock")          \
     X(ASYNC_ENOTIFYUNLOCKED, -5032, "cannot notify on un-acquired lock")      \
     X(ASYNC_EBROKENBARRIER, -5033, "Abort or reset of barrier")               \
-    X(ASYNC_EOVERRELEASED, -5034, /* ValueError */                            \
-      "BoundedSemaphore released too many times")                             \
     X(ASYNC_ETIMEOUTTASK, -5040, "Timeout should be used inside a task")      \
     X(ASYNC_ETIMEOUTNEW, -5041, "Timeout has not been entered")               \
     X(ASYNC_ETIMEOUTUSED, -5042, "Timeout has already been entered")          \
+    X(ASYNC_ETIMEOUTEXPIRING, -5045,                                          \
+      "Cannot change state of expiring Timeout")                              \
     X(ASYNC_ETIMEOUTEXPIRED, -5043, "Cannot change state of expired Timeout") \
     X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")   \
     X(ASYNC_EGROUP, -5050, "unhandled errors in a TaskGroup")                 \

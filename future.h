@@ -240,9 +240,9 @@ void async_future_destroy(async_future *future);
  *
  * ASYNC_SET_RESULT(typed, value)   checks the value's type
  * error     a negative error code
- * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT
- *           and ASYNC_ETASKEXCEPTION for a task; ASYNC_EINVAL for what is no
- *           error, or ASYNC_ESTOPITERATION, which cannot be raised by an await
+ * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT,
+ *           ASYNC_ETASKEXCEPTION for a task; ASYNC_EINVAL for what is no error;
+ *           ASYNC_ESTOPFUTURE for ASYNC_ESTOPITERATION, which no await raises
  * Counterparts: Future.set_result(), Future.set_exception(). */
 int async_future_set_result(async_future *future);
 int async_future_set_exception(async_future *future, int error);
@@ -2174,8 +2174,8 @@ int async_future_set_exception(async_future *future, int error)
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         return ASYNC_ETASKEXCEPTION;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
-    if (error >= 0 || error < -32768 || error == ASYNC_ESTOPITERATION)
-        return ASYNC_EINVAL;
+    if (error >= 0 || error < -32768) return ASYNC_EINVAL;
+    if (error == ASYNC_ESTOPITERATION) return ASYNC_ESTOPFUTURE;
     async__finish(future, ASYNC__FINISHED, error);
     return 0;
 }

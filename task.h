@@ -406,8 +406,9 @@ typedef struct async_timeout async_timeout;
 
 /* Moves the deadline of a block that runs, from anywhere on its loop;
  * ASYNC_FOREVER takes it away.
- * Returns  0; ASYNC_ETIMEOUTNEW before the block, ASYNC_ETIMEOUTEXPIRED when
- *          the deadline has passed, ASYNC_ETIMEOUTOVER behind the block
+ * Returns  0; ASYNC_ETIMEOUTNEW before the block, ASYNC_ETIMEOUTEXPIRING when
+ *          the deadline has passed and ASYNC_ETIMEOUTEXPIRED behind the block,
+ *          then; ASYNC_ETIMEOUTOVER behind one that ended in time
  * Counterpart: Timeout.reschedule(). */
 int async_timeout_reschedule(async_timeout *timeout, async_time when);
 
@@ -447,9 +448,9 @@ typedef struct async_waited async_waited;
  *              ASYNC_FIRST_COMPLETED: by itself, cancelled or with an error;
  *              ASYNC_FIRST_EXCEPTION: with an error (a cancellation is none),
  *              or all
- * Errors       ASYNC_EINVAL for no items, an item without a future, or another
- *              `return_when`; ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time
- *              is over, none.
+ * Errors       ASYNC_ENOFUTURES for no items; ASYNC_ERETURNWHEN for another
+ *              `return_when`; ASYNC_EINVAL for an item without a future;
+ *              ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time is over, none.
  * Cancel       is raised here; the futures are left alone
  * Counterpart: asyncio.wait(). */
 enum { ASYNC_ALL_COMPLETED, ASYNC_FIRST_COMPLETED, ASYNC_FIRST_EXCEPTION };
@@ -2106,7 +2107,7 @@ int async_timeout_reschedule(async_timeout *timeout, async_time when)
 {
     switch (timeout->state) {
     case ASYNC__CREATED: return ASYNC_ETIMEOUTNEW;
-    case ASYNC__EXPIRING:
+    case ASYNC__EXPIRING: return ASYNC_ETIMEOUTEXPIRING;
     case ASYNC__EXPIRED: return ASYNC_ETIMEOUTEXPIRED;
     case ASYNC__EXITED: return ASYNC_ETIMEOUTOVER;
     }
@@ -2365,11 +2366,12 @@ static void async__wait_done(async_node *node)
 ASYNC(async_wait)
 {
     ASYNC_BEGIN(async_wait);
+    if (self->count == 0) ASYNC_RAISE(ASYNC_ENOFUTURES);
+    if (self->return_when < ASYNC_ALL_COMPLETED ||
+        self->return_when > ASYNC_FIRST_EXCEPTION)
+        ASYNC_RAISE(ASYNC_ERETURNWHEN);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
-        self->return_when > ASYNC_FIRST_EXCEPTION)
-        ASYNC_RAISE(ASYNC_EINVAL);
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__wait_late);
