@@ -222,12 +222,12 @@ extern "C" {
     X(ASYNC_EGROUPUSED, -5053, "TaskGroup has already been entered")          \
     X(ASYNC_EGROUPOVER, -5054, "TaskGroup is finished")                       \
     X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")                 \
-    X(ASYNC_ETOKENUSED, -5060, "Token has already been used once")            \
-    X(ASYNC_ETOKENVAR, -5061, /* ValueError */                                \
+    X(ASYNC_ETOKENUSED, -5070, "Token has already been used once")            \
+    X(ASYNC_ETOKENVAR, -5071, /* ValueError */                                \
       "Token was created by a different ContextVar")                          \
-    X(ASYNC_ETOKENCONTEXT, -5062, /* ValueError */                            \
+    X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
-    X(ASYNC_ERUNNERCLOSED, -5063, "Runner is closed")
+    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
