@@ -43,7 +43,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#if !defined(__has_include) || defined(__cplusplus)
 #include <string.h>
+#elif __has_include(<string.h>)
+#include <string.h>
+#else /* a freestanding compiler, whose program has these two */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+#endif
 
 /* ------------------------------------------------------------------------
  * CONFIGURATION
@@ -806,6 +813,13 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__NOINLINE __attribute__((noinline))
 #else
 #error "Caesura's coroutines need gcc or clang (ASYNC_PT_* alone do not)"
+#endif
+
+/* Whether a number can be an error. */
+#if __INT_MAX__ > 32767
+#define ASYNC__IS_CODE(error) ((error) < 0 && (error) >= -32768)
+#else
+#define ASYNC__IS_CODE(error) ((error) < 0)
 #endif
 
 #define ASYNC__CAT(a, b) ASYNC__CAT_(a, b)
@@ -2149,7 +2163,7 @@ void async_traceback_print(const async_traceback *traceback,
 
 void async__raised(async *co, int error)
 {
-    if (error >= 0 || error < -32768)
+    if (!ASYNC__IS_CODE(error))
         async__trap("an error code must be negative, and at least -32768",
                     "ASYNC_RAISE", "async.h", __LINE__);
     co->error = error;

@@ -474,6 +474,46 @@ static inline void *async__owner(const async *co)
 enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
 #define ASYNC__UNKNOWN ASYNC_NO_WAIT
 
+/* Interrupts off, and then again what they were.  Both are statements of one
+ * block, so that what they were can stand between them. */
+#if defined(ASYNC_CRITICAL_ENTER)
+#elif defined(__AVR__)
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint8_t async__were_on;                                               \
+        __asm__ volatile("in %0, 0x3f\n\tcli" : "=r"(async__were_on)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("out 0x3f, %0" ::"r"(async__were_on) : "memory");    \
+    }
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint32_t async__were_off;                                             \
+        __asm__ volatile("mrs %0, primask\n\tcpsid i"                         \
+                         : "=r"(async__were_off)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("msr primask, %0" ::"r"(async__were_off)             \
+                         : "memory");                                         \
+    }
+#elif defined(__riscv) && !ASYNC_HOSTED
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uintptr_t async__were_on;                                             \
+        __asm__ volatile("csrrci %0, mstatus, 8"                              \
+                         : "=r"(async__were_on)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("csrs mstatus, %0" ::"r"(async__were_on & 8)         \
+                         : "memory");                                         \
+    }
+#elif ASYNC_HOSTED || __GCC_ATOMIC_POINTER_LOCK_FREE == 2
+#define ASYNC_CRITICAL_ENTER ((void)0)
+#define ASYNC_CRITICAL_EXIT ((void)0)
+#else
+#error "this part has no atomic exchange of pointers: define \
+ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
+make them what they were before"
+#endif
+
 /* Of task.h, which the implementation includes. */
 async_link *async__task_ended(async *co, int alone);
 void async__task_unshared(async_future *future); /* nobody holds it now */
@@ -1490,30 +1530,6 @@ static async_node *async__pop_remote(async_loop *loop)
     return __atomic_exchange_n(&loop->remote, NULL, __ATOMIC_ACQUIRE);
 }
 #else
-#if defined(ASYNC_CRITICAL_ENTER)
-#elif defined(__AVR__)
-#define ASYNC_CRITICAL_ENTER                                                  \
-    {                                                                         \
-        uint8_t async__were_on;                                               \
-        __asm__ volatile("in %0, 0x3f\n\tcli" : "=r"(async__were_on)::"memory");
-#define ASYNC_CRITICAL_EXIT                                                   \
-        __asm__ volatile("out 0x3f, %0" ::"r"(async__were_on) : "memory");    \
-    }
-#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
-#define ASYNC_CRITICAL_ENTER                                                  \
-    {                                                                         \
-        uint32_t async__were_off;                                             \
-        __asm__ volatile("mrs %0, primask\n\tcpsid i"                         \
-                         : "=r"(async__were_off)::"memory");
-#define ASYNC_CRITICAL_EXIT                                                   \
-        __asm__ volatile("msr primask, %0" ::"r"(async__were_off)             \
-                         : "memory");                                         \
-    }
-#else
-#error "this part has no atomic exchange of pointers: define \
-ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
-make them what they were before"
-#endif
 static int async__push_remote(async_loop *loop, async_node *node)
 {
     async_node *newest;
@@ -2174,7 +2190,7 @@ int async_future_set_exception(async_future *future, int error)
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         return ASYNC_ETASKEXCEPTION;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
-    if (error >= 0 || error < -32768) return ASYNC_EINVAL;
+    if (!ASYNC__IS_CODE(error)) return ASYNC_EINVAL;
     if (error == ASYNC_ESTOPITERATION) return ASYNC_ESTOPFUTURE;
     async__finish(future, ASYNC__FINISHED, error);
     return 0;

@@ -1631,7 +1631,7 @@ void async__tasks_drop(async_loop *loop)
 #ifndef ASYNC_NO_NAMES
 const char *async_task_get_name(const async_task *task)
 {
-    return task->name;
+    return task->name != NULL ? task->name : "";
 }
 
 void async_task_set_name(async_task *task, const char *name)
@@ -2096,7 +2096,7 @@ int async__timeout_leave(async_timeout *timeout, int error)
     } else if (timeout->state == ASYNC__EXPIRING) {
         timeout->state = ASYNC__EXPIRED;
         /* Others may have asked for cancellation too: theirs goes on. */
-        if (async_task_uncancel(timeout->task) <= timeout->requests &&
+        if (async_task_uncancel(timeout->task) <= (int)timeout->requests &&
             error == ASYNC_ECANCELED)
             return 1;
     }

@@ -512,7 +512,9 @@ void async__queue_init_heap(async_queue *queue, async_loop *loop, size_t size,
     async__queue_init(queue, NULL, size, 0, order, compare);
     queue->woken.loop = loop;
     queue->maxsize = maxsize <= 0 ? SIZE_MAX : (size_t)maxsize;
-    queue->allocator = loop->allocator;
+#ifndef ASYNC_STATIC_ONLY
+    queue->allocator = loop->allocator; /* else it never gets a place */
+#endif
     queue->on_heap = 1;
 }
 
