@@ -234,7 +234,8 @@ extern "C" {
       "Token was created by a different ContextVar")                          \
     X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
-    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")
+    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")                         \
+    X(ASYNC_EOVERRUN, -5080, "bytes were lost")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)

@@ -1728,8 +1728,9 @@ int async_task_uncancel(async_task *task)
 /* The same by hand, in half the code. */
 ASYNC(async_sleep)
 {
-    struct async_sleep *self = (struct async_sleep *)async__frame_of_async_sleep;
-    async_frame *frame = &self->frame.is.head;
+    struct async_sleep *const self =
+        (struct async_sleep *)async__frame_of_async_sleep;
+    async_frame *const frame = &self->frame.is.head;
     static const async_info info = ASYNC__INFO(async_sleep);
     if (frame->state == 0) {
         frame->state = ASYNC__AT(0);

@@ -15,6 +15,7 @@ static volatile uint32_t ticks;
 void SysTick_Handler(void)
 {
     ticks++;
+    BOARD_TICK();
 }
 
 void board_init(void)
@@ -96,9 +97,12 @@ typedef union vector {
     const void *stack;
 } vector;
 __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
-    [0] = { .stack = &stack_top },          [1] = { .handler = Reset_Handler },
-    [2] = { .handler = NMI_Handler },       [3] = { .handler = HardFault_Handler },
-    [11] = { .handler = SVC_Handler },      [14] = { .handler = PendSV_Handler },
+    [0] = { .stack = &stack_top },
+    [1] = { .handler = Reset_Handler },
+    [2] = { .handler = NMI_Handler },
+    [3] = { .handler = HardFault_Handler },
+    [11] = { .handler = SVC_Handler },
+    [14] = { .handler = PendSV_Handler },
     [15] = { .handler = SysTick_Handler },
 };
 

@@ -23,6 +23,7 @@ __attribute__((interrupt("machine"), aligned(4))) void on_interrupt(void)
 {
     set_alarm();
     ticks++;
+    BOARD_TICK();
 }
 
 void board_init(void)
