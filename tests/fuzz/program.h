@@ -26,8 +26,9 @@
     X(log)                                                                    \
     X(stall)                                                                  \
     X(add)                                                                    \
-    X(tasks) X(cancel) X(uncancel) X(cancelling) X(state) X(result) X(drop)   \
-        X(set) X(fail) X(release) X(locked) X(evset) X(evclear) X(evisset)    \
+    X(tasks)                                                                  \
+    X(cancel) X(uncancel) X(cancelling) X(state) X(result) X(drop) X(set)     \
+        X(fail) X(release) X(locked) X(evset) X(evclear) X(evisset)           \
             X(crelease) X(notify) X(notifyall) X(semrelease) X(semlocked)     \
                 X(barinfo) X(putnow) X(getnow) X(taskdone) X(shutdown)        \
                     X(qsize) X(spawn) X(member) X(reschedule) X(expired)      \

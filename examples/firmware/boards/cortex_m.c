@@ -106,14 +106,15 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
     [15] = { .handler = SysTick_Handler },
 };
 
-/* What compilers ask of a freestanding program. */
-void *memset(void *to, int value, __SIZE_TYPE__ size)
+/* What compilers ask of a freestanding program, late. */
+__attribute__((used)) void *memset(void *to, int value, __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     while (size-- > 0) *byte++ = (unsigned char)value;
     return to;
 }
-void *memcpy(void *to, const void *from, __SIZE_TYPE__ size)
+__attribute__((used)) void *memcpy(void *to, const void *from,
+                                   __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     const unsigned char *source = from;
