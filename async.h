@@ -1257,6 +1257,7 @@ async__object(async_function *start, const void *frame, size_t size,
         AWAIT_needs_ASYNC_BEGIN_before_it = 0,                                \
         async__generator = sizeof(self->frame.is.kind) > 2,                   \
         async__handler = 0,                                                   \
+        async__block = 0,                                                     \
         async__depth = 0,                                                     \
         async__in_arm = 0,                                                    \
         async__handling = 0                                                   \
@@ -1275,6 +1276,10 @@ async__object(async_function *start, const void *frame, size_t size,
             {
 
 #define ASYNC__END                                                            \
+                ASYNC__ASSERT((int)async__block == 0,                         \
+                              "a block before ASYNC_END has no END of its "   \
+                              "own: ASYNC_END_TRY, ASYNC_END_FOR, "           \
+                              "ASYNC_END_WITH and so on");                    \
                 ASYNC__FINISH;                                                \
             }                                                                 \
         }                                                                     \
@@ -1530,6 +1535,7 @@ extern "C" {
 #define ASYNC__TRY                                                            \
     {                                                                         \
         ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__block = ASYNC__BLOCK_TRY,                         \
                      async__outer = async__handler,                           \
                      async__outer_depth = async__depth,                       \
                      async__has_finally = 0)                                  \
@@ -1574,6 +1580,7 @@ extern "C" {
             ASYNC__BODY
 
 #define ASYNC__END_TRY                                                        \
+            ASYNC__ENDS(TRY);                                                 \
             ASYNC__BODY_END                                                   \
             if (async__has_finally && !co->error)                             \
                 co->error =                                                   \
@@ -1583,6 +1590,19 @@ extern "C" {
         }                                                                     \
         ASYNC__GO_ON_LEAVING                                                  \
     }
+
+/* Each block says in its scope which one it is (async__block), so that an END
+ * of another one, or none at all, is found where it stands. */
+enum {
+    ASYNC__BLOCK_TRY = 1,
+    ASYNC__BLOCK_FOR,
+    ASYNC__BLOCK_WITH,
+    ASYNC__BLOCK_TIMEOUT,
+    ASYNC__BLOCK_TASK_GROUP
+};
+#define ASYNC__ENDS(kind)                                                     \
+    ASYNC__ASSERT((int)async__block == (int)ASYNC__BLOCK_##kind,              \
+                  "ASYNC_END_" #kind " ends another block than ASYNC_" #kind)
 
 /* Behind a block: what it was left with goes on. */
 #define ASYNC__GO_ON_LEAVING                                                  \
@@ -1602,13 +1622,17 @@ extern "C" {
  * label 1, within `if (co->error) {`, and the body, when it has been left, goes
  * back there with what it was left with, which label 3, behind it, goes on
  * with. */
+#define ASYNC__BLOCK(kind)                                                    \
+    ASYNC__SCOPE(async__try = ASYNC__AT(1),                                   \
+                 async__block = ASYNC__BLOCK_##kind)
 #define ASYNC__BLOCK_BODY                                                     \
             async__self->state = ASYNC__AT(3);                                \
             goto async__dispatch;                                             \
         } else {                                                              \
             ASYNC__SCOPE(async__handler = async__try)                         \
             ASYNC__BODY
-#define ASYNC__END_BLOCK                                                      \
+#define ASYNC__END_BLOCK(kind)                                                \
+            ASYNC__ENDS(kind);                                                \
             ASYNC__BODY_END                                                   \
         }                                                                     \
         if (!co->error) co->error = ASYNC__LEAVING;                           \
@@ -1722,6 +1746,7 @@ extern "C" {
 #define ASYNC__FOR(place, generator_)                                         \
     {                                                                         \
         ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__block = ASYNC__BLOCK_FOR,                         \
                      async__outer = async__handler)                           \
         ASYNC__ONE_A_LINE                                                     \
         ASYNC__FALLTHROUGH;                                                   \
@@ -1746,6 +1771,7 @@ extern "C" {
             (place) = (generator_)->frame.value;
 
 #define ASYNC__END_FOR                                                        \
+            ASYNC__ENDS(FOR);                                                 \
         }                                                                     \
         co->error = ASYNC__BREAKING;                                          \
         async__self->state = (async__state)async__try;                        \

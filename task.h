@@ -356,7 +356,7 @@ typedef struct async_timeout async_timeout;
     ASYNC__TIMEOUT(timeout, async__timeout_enter, delay)
 #define ASYNC_TIMEOUT_AT(timeout, when)                                       \
     ASYNC__TIMEOUT(timeout, async__timeout_enter_at, when)
-#define ASYNC_END_TIMEOUT ASYNC__END_BLOCK
+#define ASYNC_END_TIMEOUT ASYNC__END_BLOCK(TIMEOUT)
 
 /* Moves the deadline of a block that runs, from anywhere on its loop;
  * ASYNC_FOREVER takes it away.
@@ -714,7 +714,7 @@ static inline int async_timeout_expired(const async_timeout *timeout)
  * stands behind. */
 #define ASYNC__TIMEOUT(timeout_, enter, until)                                \
     {                                                                         \
-        ASYNC__SCOPE(async__try = ASYNC__AT(1))                               \
+        ASYNC__BLOCK(TIMEOUT)                                                 \
         ASYNC__ONE_A_LINE                                                     \
         if (enter((timeout_), co, (until))) ASYNC__FAIL;                      \
         ASYNC__FALLTHROUGH;                                                   \
