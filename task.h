@@ -419,10 +419,13 @@ ASYNC(async_wait);
  *         AWAIT_FUTURE(self->future);              does not suspend
  *     } ASYNC_END_FOR
  *
- * The time counts from the first step.
+ * The time counts from the first step.  A future that is there twice is yielded
+ * once.
  * Errors   ASYNC_ETIMEDOUT when the time is over and those that ended before
- *          have been yielded: the items' `done` tells which are left.  Those of
- *          async_wait; but no items are the end, not an error.
+ *          have been yielded: once, and that is the end; the items' `done`
+ *          tells which are left.  (asyncio's plain `for` raises it for each of
+ *          these.)  Those of async_wait; but no items are the end, not an
+ *          error.
  * Cancel   is raised, and ends it; the futures are left alone
  * Counterpart: asyncio.as_completed(), iterated by `async for`. */
 struct async_as_completed;
@@ -1853,6 +1856,25 @@ static void async__waited_begin(async_waited *items, size_t count, void *owner,
     }
 }
 
+/* The same future further times stands in no line, as if it were not there.
+ * Returns how many are left. */
+static size_t async__waited_once(async_waited *items, size_t count)
+{
+    size_t i, left = count;
+    for (i = 0; i < count; i++) {
+        async_future *future = items[i].future;
+        if (future->kind & ASYNC__MARKED) {
+            async__forget(future, &items[i].node);
+            items[i].node.link.prev = NULL;
+            left--;
+        }
+        future->kind |= ASYNC__MARKED;
+    }
+    for (i = 0; i < count; i++)
+        items[i].future->kind &= (unsigned char)~ASYNC__MARKED;
+    return left;
+}
+
 static void async__waited_arm(async_loop *loop, async__timer *timer,
                               async_duration timeout,
                               void (*late)(async_node *node))
@@ -1953,14 +1975,14 @@ ASYNC(async_as_completed)
     ASYNC_BEGIN(async_as_completed);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->left = self->count;
-    if (self->left == 0) ASYNC_RETURN();
+    if (self->count == 0) ASYNC_RETURN();
     async__list_init(&self->ended);
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__as_completed_late);
     async__waited_begin(self->items, self->count, self,
                         async__as_completed_done);
+    self->left = async__waited_once(self->items, self->count);
     ASYNC_TRY {
         for (; self->left > 0; self->left--) {
             if (async__list_empty(&self->ended)) {
