@@ -624,8 +624,9 @@ typedef struct async_traceback {
  * count is 0 when there was none. */
 void async_traceback_of(const async *co, async_traceback *traceback);
 
-/* Replaces it by the error that was being handled when this one was raised,
- * in an EXCEPT or FINALLY arm.  Returns 0, and leaves it, if there was none.
+/* Replaces it by the error that was being handled when this one was raised, in
+ * an EXCEPT or FINALLY arm or in what that awaited.  Returns 0, and leaves it,
+ * if there was none.
  * Counterpart: __context__. */
 int async_traceback_context(async_traceback *traceback);
 
@@ -949,9 +950,10 @@ async_status async__call(async *co, async_frame *caller, async_object object);
 int async__drive(async_frame *generator, int error);
 int async__drive_close(async_frame *generator);
 #ifndef ASYNC_NO_TRACEBACK
-ASYNC__COLD void async__passed(async *co, const async_info *info, int line);
+ASYNC__COLD void async__passed(async *co, const async_info *info, int line,
+                               int arm);
 #else
-#define async__passed(co, info, line) ((void)0)
+#define async__passed(co, info, line, arm) ((void)0)
 #endif
 
 /* When the stack is full: the memory of the child's frame in a new chunk, or
@@ -1263,9 +1265,10 @@ async__object(async_function *start, const void *frame, size_t size,
         async__handling = 0                                                   \
     };                                                                        \
     ASYNC__FRAME_CHECK(name)                                                  \
-    int async__exit = 0, async__ran = 0;                                      \
+    int async__exit = 0, async__ran = 0, async__arm = 0;                      \
     async__state async__target = 0;                                           \
     (void)async__exit, (void)async__ran, (void)async__target, (void)self;     \
+    (void)async__arm;                                                         \
     if (0) goto async__dispatch;                                              \
   async__dispatch:                                                            \
     do {                                                                      \
@@ -1287,8 +1290,10 @@ async__object(async_function *start, const void *frame, size_t size,
     async__stray_exit(&async__info, async__self);                             \
     ASYNC__FINISH;                                                            \
   ASYNC_END_is_missing: ASYNC__UNUSED;                                        \
-    async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state));      \
+    async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state),       \
+                  async__arm);                                                \
     if (async__target) {                                                      \
+        async__arm = 0;                                                       \
         async__self->state = async__target;                                   \
         goto async__dispatch;                                                 \
     }                                                                         \
@@ -1312,10 +1317,16 @@ async__object(async_function *start, const void *frame, size_t size,
         return async__leave(co, async__self, async__generator);               \
     } while (0)
 
-/* The same for an error that appears here: noted for the traceback. */
+/* The same for an error that appears here: noted for the traceback, with the
+ * arm in which it does, for that was handling another. */
 #define ASYNC__FAIL                                                           \
     do {                                                                      \
         async__self->state = ASYNC__AT(0);                                    \
+        if ((int)async__handling > 0)                                         \
+            async__arm = async__handling;                                     \
+        if ((int)async__handling < 0 &&                                       \
+            async__self->parked[(async__depth + 1) & 1] < 0)                  \
+            async__arm = -(int)async__handling;                               \
         async__target = (async__state)async__handler;                         \
         goto ASYNC_END_is_missing;                                            \
     } while (0)
@@ -1325,11 +1336,7 @@ async__object(async_function *start, const void *frame, size_t size,
 #define ASYNC__RAISE(error_)                                                  \
     do {                                                                      \
         (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
-        async__raised_while(                                                  \
-            co, (error_),                                                     \
-            async__handling == 1 ||                                           \
-                (async__handling == 2 &&                                      \
-                 async__self->parked[(async__depth + 1) & 1] < 0));           \
+        async__raised(co, (error_));                                          \
         ASYNC__FAIL;                                                          \
     } while (0)
 
@@ -1551,7 +1558,7 @@ extern "C" {
             ASYNC__BODY_END                                                   \
         } else if ((caught) && ((co->error = 0), 1)) {                        \
             ASYNC__SCOPE(async__handler = (int)async__try + 1,                \
-                         async__in_arm = 1, async__handling = 1)              \
+                         async__in_arm = 1, async__handling = __LINE__)       \
             ASYNC__BODY
 
 #define ASYNC__ELSE                                                           \
@@ -1569,7 +1576,7 @@ extern "C" {
         ASYNC__CASE(async__try + 1)                                           \
         {                                                                     \
             ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,    \
-                         async__handling = 2,                                 \
+                         async__handling = -__LINE__,                         \
                          async__depth = (int)async__outer_depth + 1,          \
                          async__has_finally = 1)                              \
             ASYNC__ASSERT((int)async__depth <= 2,                             \
@@ -1945,7 +1952,9 @@ typedef struct async__note {
     const async_info *info;
     const async *from; /* with info NULL: it was raised there first */
     int line, error;
-    int handling; /* with info NULL: raised while another was handled */
+    /* Raised while another was handled: with info NULL, the one before; else
+     * the arm that did it, by its line. */
+    int handling;
 } async__note;
 static __thread async__note async__notes[ASYNC_TRACEBACK_SIZE];
 static __thread unsigned async__notes_made;
@@ -1960,11 +1969,31 @@ static async__note *async__new_note(const async *who, int error)
     return note;
 }
 
-void async__passed(async *co, const async_info *info, int line)
+void async__passed(async *co, const async_info *info, int line, int arm)
 {
     async__note *note = async__new_note(co, co->error);
     note->info = info;
     note->line = line;
+    note->handling = arm;
+}
+
+static int async__noted(unsigned at)
+{
+    return at > 0 && async__notes_made - at < ASYNC_TRACEBACK_SIZE;
+}
+
+/* Behind the note of the error that an arm handled when another was raised,
+ * with the note before `at`: the last that passed the frame above the arm.  0
+ * when it has been overwritten. */
+static unsigned async__handled(const async__note *arm, unsigned at)
+{
+    while (async__noted(at)) {
+        const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
+        if (note->who == arm->who && note->info == arm->info &&
+            note->line <= arm->handling)
+            return at + 1;
+    }
+    return 0;
 }
 
 /* Walks the notes from `at` backwards: from each coroutine that the error
@@ -1972,10 +2001,11 @@ void async__passed(async *co, const async_info *info, int line)
 static void async__trace(const async *co, unsigned at,
                          async_traceback *traceback)
 {
+    const async__note *arm = NULL; /* the innermost that was handling */
     size_t i, n = 0;
     traceback->error = 0;
     traceback->who = NULL;
-    while (at > 0 && async__notes_made - at < ASYNC_TRACEBACK_SIZE) {
+    while (async__noted(at)) {
         const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
         if (note->who != co) continue;
         if (traceback->error == 0) traceback->error = note->error;
@@ -1984,15 +2014,20 @@ static void async__trace(const async *co, unsigned at,
             traceback->entries[n].name = ASYNC__INFO_NAME(note->info);
             traceback->entries[n].file = ASYNC__INFO_FILE(note->info);
             traceback->entries[n].line = note->line;
+            if (note->handling && traceback->who == NULL) arm = note;
             n++;
-        } else if (note->from != NULL && !note->handling) {
-            co = note->from;
-        } else {
-            if (note->handling)
-                traceback->who = note->from != NULL ? note->from : co;
-            traceback->at = at;
-            break;
+            continue;
         }
+        if (traceback->who == NULL && note->handling) {
+            traceback->who = note->from != NULL ? note->from : co;
+            traceback->at = at;
+        } else if (arm != NULL) {
+            traceback->at = async__handled(arm, at);
+            if (traceback->at > 0) traceback->who = arm->who;
+            arm = NULL;
+        }
+        if (note->from == NULL || note->handling) break;
+        co = note->from;
     }
     traceback->count = n;
     for (i = 0; i < n / 2; i++) {
