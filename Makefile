@@ -16,14 +16,15 @@ HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
-.PHONY: help run test conformance deps examples bench-core firmware-test firmware-sizes \
-        lint format install \
-        uninstall clean
+.PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
+        firmware-test firmware-sizes lint format install uninstall clean
 
 help:
 	@echo 'make run           build the examples and run the tour'
 	@echo 'make test          all tests; make test T=name runs those of that name'
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
+	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
+	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
 	@echo 'make examples      build the examples, into $(BIN)'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
@@ -58,6 +59,14 @@ test:
 conformance:
 	@packaging/deps test
 	@tests/run conformance/
+
+# Programs of the seeds SEED, SEED + 1, ...: tests/fuzz/README.md.
+SEED ?= 1
+N ?= 10000
+fuzz-asyncio:
+	@packaging/deps test
+	@WORK='$(BUILD)/fuzz' CC=gcc tests/fuzz/run --seed $(SEED) --count $(N) \
+	    $(if $(OOM),--memory)
 
 deps:
 	@packaging/deps test

@@ -79,6 +79,10 @@ THEMES = {
     "generator": {"generate": 4},
     "blocking": {"stall": 3},
 }
+# How often: more where there is more to go wrong.
+POPULAR = dict.fromkeys(THEMES, 2)
+POPULAR.update({"queue": 6, "condition": 5, "semaphore": 3, "lock": 3, "cancel": 3})
+POPULAR.update({"generator": 1, "blocking": 0.5})
 # What every program has.
 COMMON = {
     "spawn": 5,
@@ -86,16 +90,21 @@ COMMON = {
     "pause": 1,
     "call": 2,
     "log": 1,
-    "raise": 1,
+    "raise": 2,
     "return": 1,
     "try": 5,
     "loop": 1,
     "cancel": 1,
     "await_task": 1,
 }
+NARROW = {"spawn": 5, "sleep": 4, "pause": 1, "cancel": 2, "try": 2, "call": 1}
+# How much more, or less, of a kind there is in one function than in others.
+LIKES = [0.1, 0.5, 1, 1, 4]
 # Those with statements inside, and those that need to be in a task.
 NESTED = {"try", "loop", "timeout", "group", "generate", "completed", "attempt"}
 NESTED |= {"with_lock", "with_cond", "with_sem"}
+WAKING = {"set", "fail", "drop", "release", "evset", "notify", "notifyall"}
+WAKING |= {"crelease", "semrelease", "putnow", "getnow", "taskdone", "shutdown"}
 CALLING = {"spawn", "member", "call"}
 SYNCHRONOUS = {"log", "cancel", "uncancel", "cancelling", "state", "result", "set"}
 SYNCHRONOUS |= {"fail", "drop", "release", "locked", "evset", "evclear", "evisset"}
@@ -109,27 +118,38 @@ class Generator:
     def __init__(self, seed):
         self.seed = seed
         self.chance = chance = Chance(seed)
-        self.weights = dict(COMMON)
-        for _ in range(1 + chance.below(4)):
-            for name, weight in THEMES[chance.of(list(THEMES))].items():
-                self.weights[name] = self.weights.get(name, 0) + weight
+        # About one thing and little else, or about several.
+        narrow = chance.one_in(2)
+        self.weights = dict(NARROW if narrow else COMMON)
+        for _ in range(1 if narrow else 1 + chance.below(4)):
+            theme = THEMES[chance.weighted(POPULAR)]
+            factor = 20 / sum(theme.values())
+            for name, weight in theme.items():
+                self.weights[name] = self.weights.get(name, 0) + factor * weight
         if chance.one_in(3):
             self.weights["attempt"] = 2
-        # Of each kind of object all are used, or one.
-        self.only = chance.one_in(2)
+        # Of each kind of object one is used, or all.
+        self.favourite = chance.below(12) if chance.one_in(2) else None
         self.functions = 2 + chance.below(5)
+        self.handling = False
         self.long = 2 + chance.below(6)
 
     def program(self):
         functions = []
+        chance = self.chance
         for number in range(self.functions):
             self.number = number
             length = 2 + self.chance.below(self.long)
+            # Each has a role of its own.
+            self.likes = {name: chance.of(LIKES) for name in self.weights}
             body = self.statements(length, 0, False)
             if number == 0:
                 body = self.main(body)
             functions.append(Node("fn", [number], body))
-        return Node("program", [self.seed], functions)
+        # By asyncio.run(), which waits for all that is left; as_completed leaves
+        # its timer, for which asyncio waits as well, when all else stands still.
+        runs = "completed" not in self.weights and chance.one_in(4)
+        return Node("program", [self.seed] + ["run"] * runs, functions)
 
     def main(self, body):
         """The first function starts others before and between what it does,
@@ -148,7 +168,9 @@ class Generator:
 
     def some(self, n):
         """A number of an object of which there are n."""
-        return 0 if self.only else self.chance.below(n)
+        if self.favourite is not None:
+            return self.favourite % n
+        return self.chance.below(n)
 
     def task(self):
         if self.chance.one_in(15):
@@ -176,15 +198,23 @@ class Generator:
     def statements(self, length, depth, in_loop, synchronous=False):
         made = []
         for _ in range(length):
-            made.append(self.statement(depth, in_loop, synchronous))
+            name = self.name(depth, in_loop, synchronous)
+            make = getattr(self, "make_" + name, self.make_plain)
+            # Several at once are in each other's way; and who is woken and then
+            # cancelled, before it runs, must not keep what it was given.
+            for _ in range(2 + self.chance.below(3) if self.chance.one_in(8) else 1):
+                made.append(make(name, depth, in_loop))
+            if name in WAKING and self.chance.one_in(4):
+                made.append(self.make_cancel("cancel", depth, in_loop))
         return made
 
     def block(self, depth, in_loop, length=3):
         return self.statements(1 + self.chance.below(length), depth + 1, in_loop)
 
-    def statement(self, depth, in_loop, synchronous):
+    def name(self, depth, in_loop, synchronous):
+        """What comes next."""
         weights = {
-            name: weight
+            name: weight * self.likes[name]
             for name, weight in self.weights.items()
             if not (synchronous and name not in SYNCHRONOUS)
             and not (depth >= 3 and (name in NESTED or name in ("soon", "later")))
@@ -192,13 +222,12 @@ class Generator:
         }
         if in_loop and not synchronous:
             weights["break"] = weights["continue"] = 1
-        if not synchronous and depth > 0:
-            weights["reraise"] = 1
+        if self.handling and not synchronous:
+            weights["reraise"] = 2
         if depth == 0 and not self.chance.one_in(3):
-            weights["raise"] = weights["return"] = 0
-        name = self.chance.weighted(weights)
-        make = getattr(self, "make_" + name, self.make_plain)
-        return make(name, depth, in_loop)
+            weights.pop("raise", None)
+            weights.pop("return", None)
+        return self.chance.weighted(weights)
 
     # --- statements, by name ------------------------------------------------
 
@@ -368,16 +397,22 @@ class Generator:
         kind = self.chance.below(6)
         if kind in (0, 1):
             names = [self.handled() for _ in range(1 + self.chance.below(2))]
-            arms.append(Node("except", names, self.block(depth, in_loop, 2)))
+            arms.append(Node("except", names, self.handler(depth, in_loop)))
         if kind in (1, 2):
-            arms.append(Node("except", ["any"], self.block(depth, in_loop, 2)))
+            arms.append(Node("except", ["any"], self.handler(depth, in_loop)))
         if kind in (3, 4):
-            arms.append(Node("except", ["all"], self.block(depth, in_loop, 2)))
+            arms.append(Node("except", ["all"], self.handler(depth, in_loop)))
         if kind < 5 and self.chance.one_in(4):
             arms.append(Node("else", [], self.block(depth, in_loop, 1)))
         if kind == 5 or self.chance.one_in(3):
             arms.append(Node("finally", [], self.block(depth, in_loop, 2)))
         return Node("try", [], arms)
+
+    def handler(self, depth, in_loop):
+        outer, self.handling = self.handling, True
+        body = self.block(depth, in_loop, 2)
+        self.handling = outer
+        return body
 
     def handled(self):
         more = ["Cancelled", "Timeout", "Group", "QueueShutDown", "BrokenBarrier"]

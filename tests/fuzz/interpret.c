@@ -2,16 +2,16 @@
  *
  *     interpret <programs >traces      as interpret.py does on asyncio
  *     interpret -l <programs           the same on a loop that polls seldom
- *     interpret -m <programs           runs each again and again, with the
- *                                      first allocation failing, the second,
- *                                      and so on, until one needs no more, and
- *                                      prints only what goes wrong
+ *     interpret -m <programs           each again and again, the first
+ *                                      allocation failing, the second, and so
+ *                                      on; then that and all behind it; prints
+ *                                      only what goes wrong
  *
  * README.md says what the statements mean. */
 #include "program.h"
 
 /* What both interpreters stop at, so that every program ends. */
-enum { FUEL = 400, TASKS = 40, TABLE = 16, OPERANDS = 8, FUTURES = 6 };
+enum { FUEL = 400, TASKS = 40, TABLE = 32, OPERANDS = 8, FUTURES = 6 };
 
 enum { GO_ON, BREAK, CONTINUE, RETURN };
 /* In a loop of its own: leaves it as the statements inside it want. */
@@ -37,7 +37,7 @@ typedef ASYNC_FUTURE(int) int_future;
 typedef ASYNC_QUEUE(int, 1) queue_of_one;
 typedef ASYNC_HEAP_QUEUE(int) queue_without_limit;
 typedef ASYNC_QUEUE(int, 2) queue_of_two;
-typedef ASYNC_QUEUE(int, 3) queue_of_three;
+typedef ASYNC_QUEUE(int, 6) queue_of_six;
 
 /* All that a program can name. */
 static struct {
@@ -54,7 +54,7 @@ static struct {
     queue_of_one fifo;
     queue_without_limit endless;
     queue_of_two lifo;
-    queue_of_three priority;
+    queue_of_six priority;
     struct {
         async_gathering gathering;
         async_future *outer;
@@ -74,6 +74,7 @@ static struct {
     int n_tasks, n_gathers, n_groups, n_timeouts, n_handles, n_callbacks;
     int unseen_tasks[TASKS + 1], unseen_futures[FUTURES];
     int unseen_gathers[TABLE];
+    int shut_down[TASKS + 1]; /* errors that async_run_on() reports */
 } world;
 
 /* --- loops: that of async/test/virtual.h, or one that is as lazy as real ones
@@ -119,7 +120,10 @@ static void advance(async_duration duration)
 /* --- memory: counted, and failing where it is told to --------------------- */
 
 static struct {
-    int allocations, failing; /* the number of the one that fails; 0: none */
+    int allocations;
+    int failing;  /* the number of the first that fails; 0: none does */
+    int for_good; /* and so do all behind it */
+    int over;     /* but by now there is enough */
     long blocks;
 } memory;
 
@@ -127,7 +131,11 @@ static void *take(void *context, size_t size)
 {
     void *block;
     (void)context;
-    if (++memory.allocations == memory.failing) return NULL;
+    memory.allocations++;
+    if (memory.failing && !memory.over &&
+        (memory.allocations == memory.failing ||
+         (memory.for_good && memory.allocations > memory.failing)))
+        return NULL;
     block = malloc(size);
     if (block != NULL) memory.blocks++;
     return block;
@@ -216,6 +224,10 @@ static int report(async_loop *loop, const async_exception_context *context,
         return 0;
     }
     place = unseen(context->future);
+    if (place != NULL && strstr(context->message, "asyncio.run()") != NULL) {
+        world.shut_down[place - world.unseen_tasks] = context->error;
+        return 0;
+    }
     if (place == NULL && !memory.failing)
         problem("report %s %s", context->message, name_of(context->error));
     if (place != NULL && *place != NO_MATTER) *place = context->error;
@@ -1669,7 +1681,16 @@ static void cancel_all(void)
     async_task *task = NULL;
     while ((task = async_all_tasks(the_loop, task)) != NULL)
         async_task_cancel(task);
+}
+
+static void run_on(void)
+{
     async_loop_run_until_complete(the_loop, CO(async_sleep, ASYNC_MS(1000)));
+}
+
+static void advance_to(int time)
+{
+    advance(ASYNC_MS(time) - async_loop_time(the_loop));
 }
 
 static void note_states(void)
@@ -1690,6 +1711,7 @@ static void end(void)
     int i, turns, quiet = silent;
     over = (long)(async_loop_time(the_loop) / ASYNC_MS(1));
     silent = 1;
+    memory.over = 1;
     world.fuel = 0;
     for (turns = 0; turns < 50 && async_all_tasks(the_loop, NULL) != NULL;
          turns++) {
@@ -1698,6 +1720,7 @@ static void end(void)
             async_condition_release(&world.conditions[i]);
         }
         cancel_all();
+        run_on();
     }
     if (async_all_tasks(the_loop, NULL) != NULL)
         problem("a task does not end");
@@ -1730,41 +1753,65 @@ static void note_unseen(void)
 
 static void run(const node *program, int lazily)
 {
-    int turn, error, value, ended;
+    int turn, error, value, ended, hangs;
     begin(program, lazily);
-    memory.allocations = 0;
+    memory.allocations = memory.over = 0;
     memory.blocks = 0;
-    error = ASYNC_RUN_UNTIL_COMPLETE_INTO(value, the_loop, run_task,
-                                          .index = NO_NUMBER);
+    if (program->args[1] == RUN)
+        error =
+            ASYNC_RUN_ON_INTO(value, the_loop, run_task, .index = NO_NUMBER);
+    else
+        error = ASYNC_RUN_UNTIL_COMPLETE_INTO(value, the_loop, run_task,
+                                              .index = NO_NUMBER);
+    for (turn = 0; turn < world.n_tasks; turn++)
+        if (world.shut_down[turn])
+            note(MAIN, "report t%d %s", turn, name_of(world.shut_down[turn]));
+    if (error == 0) {
+        note(MAIN, "returned %d", value);
+    } else if (error == ASYNC_EDEADLOCK) {
+        /* asyncio's timers of what was left in the middle may be armed. */
+        advance_to(5000);
+        note(MAIN, "deadlock");
+    } else {
+        note(MAIN, "failed %s", name_of(error));
+    }
+    /* asyncio.run() would not have ended. */
+    hangs = program->args[1] == RUN && async_all_tasks(the_loop, NULL) != NULL;
+    run_on();
     for (turn = 1; turn < 4; turn++) {
-        advance(ASYNC_MS(10000) * turn - async_loop_time(the_loop));
-        if (turn == 1 && error == 0)
-            note(MAIN, "returned %d", value);
-        else if (turn == 1 && error == ASYNC_EDEADLOCK)
-            note(MAIN, "deadlock");
-        else if (turn == 1)
-            note(MAIN, "failed %s", name_of(error));
+        advance_to(turn * 10000);
         cancel_all();
+        run_on();
         note(MAIN, "swept");
     }
     note_states();
-    ended = async_all_tasks(the_loop, NULL) == NULL;
-    end();
     /* What does not end may be about to see some. */
+    ended = !hangs && async_all_tasks(the_loop, NULL) == NULL;
+    end();
     if (ended) note_unseen();
+}
+
+static void run_without_memory(const node *program)
+{
+    for (memory.for_good = 0; memory.for_good < 2; memory.for_good++) {
+        memory.failing = 0;
+        do {
+            memory.failing++;
+            run(program, 0);
+        } while (memory.allocations >= memory.failing);
+    }
 }
 
 int main(int argc, char **argv)
 {
     const node *program;
     char mode = argc > 1 && argv[1][0] == '-' ? argv[1][1] : '\0';
+    /* What crashes shall have said what it did before. */
+    setvbuf(stdout, NULL, _IOLBF, 4096);
     while ((program = parse(stdin)) != NULL) {
         printf("program %d\n", program->args[0]);
-        fflush(stdout);
         if (mode == 'm')
-            for (memory.failing = 1;
-                 run(program, 0), memory.allocations >= memory.failing;
-                 memory.failing++) {}
+            run_without_memory(program);
         else
             run(program, mode == 'l');
     }

@@ -20,7 +20,7 @@ from program import Node, parse
 # What both interpreters stop at, so that every program ends.
 FUEL = 400
 TASKS = 40
-TABLE = 16
+TABLE = 32
 
 NEXT, BREAK, CONTINUE, RETURN = range(4)
 
@@ -173,6 +173,7 @@ class Outside(Scope):
 class Program:
     def __init__(self, tree):
         self.functions = tree.children
+        self.by_run = "run" in tree.args
         self.trace = []
         self.quiet = False
         self.fuel = FUEL
@@ -185,6 +186,7 @@ class Program:
         self.callbacks = []
         self.variables = [0, 0]
         self.looked_at = set()
+        self.hangs = False  # asyncio.run() would not have ended
 
     # --- the world ----------------------------------------------------------
 
@@ -206,13 +208,11 @@ class Program:
             newer.Queue(1),
             newer.Queue(0),
             newer.LifoQueue(2),
-            newer.PriorityQueue(3),
+            newer.PriorityQueue(6),
         ]
-        ended = self.main(loop)
+        self.main(loop)
         for turn in range(1, 4):
             loop.now = turn * 10000
-            if turn == 1:
-                self.note("main", ended)
             for task in [task for task in loop.made if not task.done()]:
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(1000))
@@ -227,12 +227,48 @@ class Program:
         loop.close()
 
     def main(self, loop):
+        """Runs the first function, and then what it has left."""
         try:
-            return f"returned {loop.run_until_complete(self.task(0))}"
+            if self.by_run:
+                ended = f"returned {self.asyncio_run(loop)}"
+            else:
+                ended = f"returned {loop.run_until_complete(self.task(0))}"
         except Deadlock:
-            return "deadlock"
+            # Timers of what was left in the middle may still have been armed.
+            loop.now = 5000
+            ended = "deadlock"
         except BaseException as error:
-            return f"failed {name_of(error)}"
+            ended = f"failed {name_of(error)}"
+        self.note("main", ended)
+        self.hangs = self.by_run and any(not task.done() for task in loop.made)
+        loop.run_until_complete(asyncio.sleep(1000))
+
+    def asyncio_run(self, loop):
+        """asyncio.run(), which cancels what is left; in the order of creation,
+        where that has a set of tasks."""
+        try:
+            value = loop.run_until_complete(self.task(0))
+        except BaseException:
+            with contextlib.suppress(Deadlock):
+                self.shut_down(loop)
+            raise
+        self.shut_down(loop)
+        return value
+
+    def shut_down(self, loop):
+        left = [task for task in loop.made if not task.done()]
+        for task in left:
+            task.cancel()
+        try:
+            if left:
+                loop.run_until_complete(newer.gather(*left, return_exceptions=True))
+        finally:
+            # CPython leaves open in what order.
+            for number, task in enumerate(self.tasks):
+                if task in left and task.done() and not task.cancelled():
+                    if task.exception() is not None:
+                        error = name_of(task.exception())
+                        self.note("main", f"report t{number} {error}")
 
     def finish(self):
         """How all of it has ended, and, if it has, whose errors nobody has seen:
@@ -242,7 +278,7 @@ class Program:
             for number, future in enumerate(table):
                 if letter != "f" or future.done():
                     self.note("main", f"{letter}{number} {self.state(future)}")
-        if any(not task.done() for task in self.loop.made):
+        if self.hangs or any(not task.done() for task in self.loop.made):
             return
         for letter, table in kinds:
             for number, future in enumerate(table):

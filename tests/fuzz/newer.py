@@ -104,7 +104,7 @@ else:
         """The future of a gather(): cancelling it cancels the children."""
 
         def __init__(self, children):
-            super().__init__(loop=asyncio.get_running_loop())
+            super().__init__(loop=children[0].get_loop() if children else None)
             self.children = children
             self.asked = False
 

@@ -21,35 +21,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 #define STATEMENTS(X)                                                         \
     /* what does not wait */                                                  \
-    X(log)                                                                    \
-    X(stall)                                                                  \
-    X(add)                                                                    \
-    X(tasks)                                                                  \
-    X(cancel) X(uncancel) X(cancelling) X(state) X(result) X(drop) X(set)     \
-        X(fail) X(release) X(locked) X(evset) X(evclear) X(evisset)           \
-            X(crelease) X(notify) X(notifyall) X(semrelease) X(semlocked)     \
-                X(barinfo) X(putnow) X(getnow) X(taskdone) X(shutdown)        \
-                    X(qsize) X(spawn) X(member) X(reschedule) X(expired)      \
-                        X(soon) X(later) X(unsoon) X(ondone) X(undone)        \
-                            X(gatherstart) X(raise) X(reraise) /* what may */ \
-        X(return ) X(break) X(continue) X(loop) X(attempt) X(try) X(with)     \
-            X(timeout) X(group) X(generate) X(sleep) X(pause) X(await)        \
-                X(join) X(call) X(acquire) X(evwait) X(cacquire) X(cwait)     \
-                    X(cwaitfor) X(semacquire) X(barwait) X(barreset)          \
-                        X(barabort) X(put) X(get) X(qjoin) X(gather) X(wait)  \
-                            X(completed) X(shield)                            \
-                                X(limit) /* parts of others */                \
-        X(program) X(fn) X(body) X(except) X(else) X(finally) X(before) X(co) \
-            X(task) X(fut) X(gath)
+    X(log) X(stall) X(add) X(tasks) X(cancel) X(uncancel) X(cancelling)       \
+    X(state) X(result) X(drop) X(set) X(fail) X(release) X(locked) X(evset)   \
+    X(evclear) X(evisset) X(crelease) X(notify) X(notifyall) X(semrelease)    \
+    X(semlocked) X(barinfo) X(putnow) X(getnow) X(taskdone) X(shutdown)       \
+    X(qsize) X(spawn) X(member) X(reschedule) X(expired) X(soon) X(later)     \
+    X(unsoon) X(ondone) X(undone) X(gatherstart) X(raise) X(reraise)          \
+    /* what may */                                                            \
+    X(return) X(break) X(continue) X(loop) X(attempt) X(try) X(with)          \
+    X(timeout) X(group) X(generate) X(sleep) X(pause) X(await) X(join)        \
+    X(call) X(acquire) X(evwait) X(cacquire) X(cwait) X(cwaitfor)             \
+    X(semacquire) X(barwait) X(barreset) X(barabort) X(put) X(get) X(qjoin)   \
+    X(gather) X(wait) X(completed) X(shield) X(limit)                         \
+    /* parts of others */                                                     \
+    X(program) X(fn) X(body) X(except) X(else) X(finally) X(before) X(co)     \
+    X(task) X(fut) X(gath)
+/* clang-format on */
 
 #define STATEMENT_ENUM(name) DO_##name,
 enum { STATEMENTS(STATEMENT_ENUM) NO_STATEMENT };
 #define STATEMENT_NAME(name) #name,
 static const char *const statement_names[] = { STATEMENTS(STATEMENT_NAME) };
 
-enum { NEVER = 1000000, ANY, ALL, FIRST, ERROR, LOCK, CONDITION, SEMAPHORE };
+enum {
+    NEVER = 1000000, /* more than any number */
+    ANY,
+    ALL,
+    FIRST,
+    ERROR,
+    LOCK,
+    CONDITION,
+    SEMAPHORE,
+    RUN
+};
 
 /* The errors by the names that the traces have. */
 static const struct word {
@@ -85,8 +92,9 @@ static const struct word {
 static const struct word words[] = {
     { "never", NEVER },    { "any", ANY },       { "all", ALL },
     { "first", FIRST },    { "error", ERROR },   { "lock", LOCK },
-    { "cond", CONDITION }, { "sem", SEMAPHORE }, { "task", DO_task },
-    { "fut", DO_fut },     { "gath", DO_gath },  { NULL, 0 },
+    { "cond", CONDITION }, { "sem", SEMAPHORE }, { "run", RUN },
+    { "task", DO_task },   { "fut", DO_fut },    { "gath", DO_gath },
+    { NULL, 0 },
 };
 
 static inline const char *name_of(int error)
