@@ -107,7 +107,7 @@ static void lazy_nothing(async_loop *loop)
     (void)loop;
 }
 static const async_backend lazy_backend = { lazy_now, lazy_poll, lazy_nothing,
-                                            lazy_nothing };
+                                            lazy_nothing, NULL };
 
 static void advance(async_duration duration)
 {

@@ -62,11 +62,11 @@ TEXTS = {
     "Task cannot await on itself": "SelfAwait",
     "Timeout has not been entered": "TimeoutNew",
     "state of expired Timeout": "TimeoutExpired",
-    "state of expiring Timeout": "TimeoutExpired",
+    "state of expiring Timeout": "TimeoutExpiring",
     "state of finished Timeout": "TimeoutOver",
     "is finished": "GroupOver",
     "is shutting down": "GroupAbort",
-    "Set of Tasks/Futures is empty": "Invalid",
+    "Set of Tasks/Futures is empty": "NoFutures",
 }
 
 

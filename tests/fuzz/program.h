@@ -82,10 +82,12 @@ static const struct word {
     { "TaskDone", ASYNC_ETASKDONE },
     { "SelfAwait", ASYNC_ESELFAWAIT },
     { "TimeoutNew", ASYNC_ETIMEOUTNEW },
+    { "TimeoutExpiring", ASYNC_ETIMEOUTEXPIRING },
     { "TimeoutExpired", ASYNC_ETIMEOUTEXPIRED },
     { "TimeoutOver", ASYNC_ETIMEOUTOVER },
     { "GroupOver", ASYNC_EGROUPOVER },
     { "GroupAbort", ASYNC_EGROUPABORT },
+    { "NoFutures", ASYNC_ENOFUTURES },
     { "Invalid", ASYNC_EINVAL },
     { NULL, 0 },
 };
