@@ -41,8 +41,19 @@
 #define CAESURA_VERSION_PATCH 0
 #define CAESURA_VERSION "0.1.0"
 
+/* Coroutines need gcc or clang.  With any other C compiler (SDCC for 8051 and
+ * STM8, tcc) this header has the PROTOTHREADS alone, which are plain C99, and
+ * the other headers do not compile. */
+#if defined(__GNUC__)
+#define ASYNC_COROUTINES 1
+#else
+#define ASYNC_COROUTINES 0
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
+
+#if ASYNC_COROUTINES
 #include <string.h>
 
 /* ------------------------------------------------------------------------
@@ -672,6 +683,8 @@ void async_traceback_print(const async_traceback *traceback,
                            const char *what_happened);
 #endif
 
+#endif /* ASYNC_COROUTINES */
+
 /* ------------------------------------------------------------------------
  * PROTOTHREADS
  *
@@ -704,7 +717,26 @@ void async_traceback_print(const async_traceback *traceback,
  * ASYNC_PT_WAIT_THREAD(pt, call) runs another until it has ended
  * ASYNC_PT_SPAWN(pt, child, call)  the same, initialising it first
  *
- * The names follow Contiki's pt.h.  One wait a line. */
+ * The names follow Contiki's pt.h.  One wait a line.
+ *
+ * They are all that compilers other than gcc and clang get.  From here on SDCC
+ * compiles without its global common subexpressions: they keep addresses in
+ * registers across the label at which a protothread goes on, where the registers
+ * hold something else (SDCC 4.2). */
+#ifdef __SDCC
+#pragma nogcse
+#endif
+#if defined(__GNUC__) && defined(__has_attribute)
+#define ASYNC__HAS_ATTRIBUTE(x) __has_attribute(x)
+#else
+#define ASYNC__HAS_ATTRIBUTE(x) 0
+#endif
+#if ASYNC__HAS_ATTRIBUTE(fallthrough)
+#define ASYNC__FALLTHROUGH __attribute__((fallthrough))
+#else
+#define ASYNC__FALLTHROUGH ((void)0)
+#endif
+
 typedef struct async_pt {
     uint16_t line;
 } async_pt;
@@ -775,26 +807,14 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
  * inner scope, so `goto dispatch` with that state is all that raising does.
  * ======================================================================== */
 
-#ifdef __has_attribute
-#define ASYNC__HAS_ATTRIBUTE(x) __has_attribute(x)
-#else
-#define ASYNC__HAS_ATTRIBUTE(x) 0
-#endif
-#if ASYNC__HAS_ATTRIBUTE(fallthrough)
-#define ASYNC__FALLTHROUGH __attribute__((fallthrough))
-#else
-#define ASYNC__FALLTHROUGH ((void)0)
-#endif
-#if defined(__GNUC__)
+#if ASYNC_COROUTINES
+
 #define ASYNC__LIKELY(x) __builtin_expect(!!(x), 1)
 #define ASYNC__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__MUST_USE __attribute__((warn_unused_result))
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
-#else
-#error "Caesura's coroutines need gcc or clang (ASYNC_PT_* alone do not)"
-#endif
 
 #define ASYNC__CAT(a, b) ASYNC__CAT_(a, b)
 #define ASYNC__CAT_(a, b) a##b
@@ -1871,12 +1891,15 @@ extern "C" {
 }
 #endif
 
+#endif /* ASYNC_COROUTINES */
+
 #endif /* CAESURA_ASYNC_H */
 
 /* ========================================================================
  * IMPLEMENTATION
  * ======================================================================== */
-#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_ASYNC_IMPLEMENTED)
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_ASYNC_IMPLEMENTED) &&   \
+    ASYNC_COROUTINES
 #define CAESURA_ASYNC_IMPLEMENTED
 
 #if ASYNC_HOSTED

@@ -28,6 +28,10 @@
 
 #include "async.h"
 
+#if !ASYNC_COROUTINES
+#error "Caesura's coroutines need gcc or clang; this compiler has ASYNC_PT_*"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
