@@ -166,7 +166,7 @@ extern "C" {
       "timed out") /* TimeoutError */                                         \
     X(ASYNC_ECANCELED, ASYNC__ERRNO(ASYNC__ERRNO_ECANCELED, -4081),           \
       "cancelled") /* CancelledError */                                       \
-    X(ASYNC_EINTR, ASYNC__ERRNO(ASYNC__ERRNO_EINTR, -4053),                   \
+    X(ASYNC_EINTR, ASYNC__ERRNO(ASYNC__ERRNO_EINTR, -4072),                   \
       "interrupted") /* KeyboardInterrupt */                                  \
     X(ASYNC_EGENERATOREXIT, -5001, "generator exit") /* GeneratorExit */      \
     X(ASYNC_ESTOPITERATION, -5002,                                            \
@@ -720,8 +720,8 @@ void async_traceback_print(const async_traceback *traceback,
  * The names follow Contiki's pt.h.  One wait a line.
  *
  * They are all that compilers other than gcc and clang get.  From here on SDCC
- * compiles without its global common subexpressions: they keep addresses in
- * registers across the label at which a protothread goes on, where the registers
+ * compiles without its global common subexpressions: those keep addresses in
+ * registers across the label at which a protothread goes on, where registers
  * hold something else (SDCC 4.2). */
 #ifdef __SDCC
 #pragma nogcse
@@ -1924,6 +1924,54 @@ extern "C" {
     X(ENOTDIR) X(ENOTEMPTY) X(ENOTSOCK) X(ENOTSUP) X(EPERM) X(EPIPE)          \
     X(EPROTO) X(ERANGE) X(EROFS) X(ESPIPE) X(ESRCH) X(EXDEV)
 #define ASYNC__SYSTEM_CASE(name) case -name: return #name;
+#elif ASYNC_HOSTED && defined(_WIN32)
+/* There the numbers are libuv's, which strerror() does not know; these are
+ * libuv's texts. */
+#define ASYNC__SYSTEM_ERRORS(X)                                               \
+    X(EACCES, -4092, "permission denied")                                     \
+    X(EADDRINUSE, -4091, "address already in use")                            \
+    X(EADDRNOTAVAIL, -4090, "address not available")                          \
+    X(EAGAIN, -4088, "resource temporarily unavailable")                      \
+    X(EALREADY, -4084, "connection already in progress")                      \
+    X(EBADF, -4083, "bad file descriptor")                                    \
+    X(ECONNABORTED, -4079, "software caused connection abort")                \
+    X(ECONNREFUSED, -4078, "connection refused")                              \
+    X(ECONNRESET, -4077, "connection reset by peer")                          \
+    X(EDESTADDRREQ, -4076, "destination address required")                    \
+    X(EEXIST, -4075, "file already exists")                                   \
+    X(EFAULT, -4074, "bad address in system call argument")                   \
+    X(EFBIG, -4036, "file too large")                                         \
+    X(EHOSTUNREACH, -4073, "host is unreachable")                             \
+    X(EIO, -4070, "i/o error")                                                \
+    X(EISCONN, -4069, "socket is already connected")                          \
+    X(EISDIR, -4068, "illegal operation on a directory")                      \
+    X(ELOOP, -4067, "too many symbolic links encountered")                    \
+    X(EMFILE, -4066, "too many open files")                                   \
+    X(EMSGSIZE, -4065, "message too long")                                    \
+    X(ENAMETOOLONG, -4064, "name too long")                                   \
+    X(ENETDOWN, -4063, "network is down")                                     \
+    X(ENETUNREACH, -4062, "network is unreachable")                           \
+    X(ENFILE, -4061, "file table overflow")                                   \
+    X(ENOBUFS, -4060, "no buffer space available")                            \
+    X(ENODEV, -4059, "no such device")                                        \
+    X(ENOENT, -4058, "no such file or directory")                             \
+    X(ENOSPC, -4055, "no space left on device")                               \
+    X(ENOSYS, -4054, "function not implemented")                              \
+    X(ENOTCONN, -4053, "socket is not connected")                             \
+    X(ENOTDIR, -4052, "not a directory")                                      \
+    X(ENOTEMPTY, -4051, "directory not empty")                                \
+    X(ENOTSOCK, -4050, "socket operation on non-socket")                      \
+    X(ENOTSUP, -4049, "operation not supported on socket")                    \
+    X(EPERM, -4048, "operation not permitted")                                \
+    X(EPIPE, -4047, "broken pipe")                                            \
+    X(EPROTO, -4046, "protocol error")                                        \
+    X(ERANGE, -4034, "result too large")                                      \
+    X(EROFS, -4043, "read-only file system")                                  \
+    X(ESPIPE, -4041, "invalid seek")                                          \
+    X(ESRCH, -4040, "no such process")                                        \
+    X(EXDEV, -4037, "cross-device link not permitted")
+#define ASYNC__SYSTEM_CASE(name, number, text) case number: return #name;
+#define ASYNC__SYSTEM_TEXT(name, number, text) case number: return text;
 #endif
 
 #ifndef ASYNC_NO_NAMES
@@ -1952,7 +2000,9 @@ const char *async_strerror(int error)
 #undef ASYNC__TEXT_CASE
         case -4095: return "end of file";
     }
-#ifdef ASYNC__SYSTEM_ERRORS
+#ifdef ASYNC__SYSTEM_TEXT
+    switch (error) { ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_TEXT) }
+#elif defined(ASYNC__SYSTEM_ERRORS)
     if (error < 0 && error > -4000) return strerror(-error);
 #endif
     return "unknown error";
