@@ -54,7 +54,14 @@
 #include <stdint.h>
 
 #if ASYNC_COROUTINES
+#if !defined(__has_include) || defined(__cplusplus)
 #include <string.h>
+#elif __has_include(<string.h>)
+#include <string.h>
+#else /* a freestanding compiler, whose program has these two */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+#endif
 
 /* ------------------------------------------------------------------------
  * CONFIGURATION
@@ -172,12 +179,22 @@ extern "C" {
     X(ASYNC_ESTOPITERATION, -5002,                                            \
       "no more items") /* StopIteration, StopAsyncIteration */                \
     X(ASYNC_EINVALSTATE, -5003, "invalid state") /* InvalidStateError */      \
-    X(ASYNC_ENOTREADY, -5004, "Result is not ready.") /* InvalidStateError */ \
+    X(ASYNC_ENOTREADY, -5004, "Result is not set.") /* InvalidStateError */   \
     X(ASYNC_EQUEUEEMPTY, -5035, "QueueEmpty")                                 \
     X(ASYNC_EQUEUEFULL, -5036, "QueueFull")                                   \
     X(ASYNC_EQUEUESHUTDOWN, -5037, "QueueShutDown")                           \
-    X(ASYNC_ETASKDONE, -5038,                                                 \
-      "task_done() called too many times") /* ValueError */                   \
+    /* ValueError and TypeError: an argument is wrong */                      \
+    X(ASYNC_ETASKDONE, -5038, "task_done() called too many times")            \
+    X(ASYNC_EOVERRELEASED, -5034,                                             \
+      "BoundedSemaphore released too many times")                             \
+    X(ASYNC_ESEMAPHOREVALUE, -5060,                                           \
+      "Semaphore initial value must be >= 0")                                 \
+    X(ASYNC_EPARTIES, -5061, "parties must be >= 1")                          \
+    X(ASYNC_ENOFUTURES, -5062, "Set of Tasks/Futures is empty.")              \
+    X(ASYNC_ERETURNWHEN, -5063, "Invalid return_when value")                  \
+    X(ASYNC_ESTOPFUTURE, -5064,                                               \
+      "StopIteration interacts badly with generators and cannot be raised "   \
+      "into a Future")                                                        \
     /* RuntimeError from here on: the program is wrong */                     \
     X(ASYNC_EREUSED, -5005, "cannot reuse already awaited coroutine")         \
     X(ASYNC_EIGNOREDEXIT, -5006, "generator ignored GeneratorExit")           \
@@ -196,6 +213,7 @@ extern "C" {
     X(ASYNC_ELOOPSTOPPED, -5015,                                              \
       "Event loop stopped before Future completed.")                          \
     X(ASYNC_EOTHERLOOP, -5016, "attached to a different loop")                \
+    X(ASYNC_EBOUND, -5024, "is bound to a different event loop")              \
     X(ASYNC_ESELFAWAIT, -5017, "Task cannot await on itself")                 \
     X(ASYNC_ETASKRESULT, -5018,                                               \
       "Task does not support set_result operation")                           \
@@ -209,11 +227,11 @@ extern "C" {
     X(ASYNC_EWAITUNLOCKED, -5031, "cannot wait on un-acquired lock")          \
     X(ASYNC_ENOTIFYUNLOCKED, -5032, "cannot notify on un-acquired lock")      \
     X(ASYNC_EBROKENBARRIER, -5033, "Abort or reset of barrier")               \
-    X(ASYNC_EOVERRELEASED, -5034, /* ValueError */                            \
-      "BoundedSemaphore released too many times")                             \
     X(ASYNC_ETIMEOUTTASK, -5040, "Timeout should be used inside a task")      \
     X(ASYNC_ETIMEOUTNEW, -5041, "Timeout has not been entered")               \
     X(ASYNC_ETIMEOUTUSED, -5042, "Timeout has already been entered")          \
+    X(ASYNC_ETIMEOUTEXPIRING, -5045,                                          \
+      "Cannot change state of expiring Timeout")                              \
     X(ASYNC_ETIMEOUTEXPIRED, -5043, "Cannot change state of expired Timeout") \
     X(ASYNC_ETIMEOUTOVER, -5044, "Cannot change state of finished Timeout")   \
     X(ASYNC_EGROUP, -5050, "unhandled errors in a TaskGroup")                 \
@@ -222,12 +240,12 @@ extern "C" {
     X(ASYNC_EGROUPUSED, -5053, "TaskGroup has already been entered")          \
     X(ASYNC_EGROUPOVER, -5054, "TaskGroup is finished")                       \
     X(ASYNC_EGROUPABORT, -5055, "TaskGroup is shutting down")                 \
-    X(ASYNC_ETOKENUSED, -5060, "Token has already been used once")            \
-    X(ASYNC_ETOKENVAR, -5061, /* ValueError */                                \
+    X(ASYNC_ETOKENUSED, -5070, "Token has already been used once")            \
+    X(ASYNC_ETOKENVAR, -5071, /* ValueError */                                \
       "Token was created by a different ContextVar")                          \
-    X(ASYNC_ETOKENCONTEXT, -5062, /* ValueError */                            \
+    X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
-    X(ASYNC_ERUNNERCLOSED, -5063, "Runner is closed")
+    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -815,6 +833,14 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__MUST_USE __attribute__((warn_unused_result))
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
+#define ASYNC__NOINLINE __attribute__((noinline))
+
+/* Whether a number can be an error. */
+#if __INT_MAX__ > 32767
+#define ASYNC__IS_CODE(error) ((error) < 0 && (error) >= -32768)
+#else
+#define ASYNC__IS_CODE(error) ((error) < 0)
+#endif
 
 #define ASYNC__CAT(a, b) ASYNC__CAT_(a, b)
 #define ASYNC__CAT_(a, b) a##b
@@ -1003,8 +1029,13 @@ struct async_object {
 
 /* --- functions that macros call ------------------------------------------ */
 
+#if ASYNC_HOSTED || defined(ASYNC_TRAP)
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
                                  const char *file, int line);
+#else
+/* Nobody would read the texts. */
+#define async__trap(what, name, file, line) ((void)(what), __builtin_trap())
+#endif
 ASYNC__COLD async_status async__elsewhere(async *co, async_frame *frame,
                                           const async_info *info);
 #if ASYNC_HOSTED
@@ -1104,10 +1135,12 @@ static inline void async__link(async_frame *child, async_frame *caller)
 
 #ifdef ASYNC_NO_HEAP
 /* Memory for a frame; or NULL with ASYNC_ENOMEM raised.  A function, as is the
- * next one: where there is no heap, code is dearer than a call. */
-void *async__take(async *co, size_t size, size_t alignment);
-async_status async__suspended(async_frame *child, async_function *resume,
-                              async_frame *caller, async_status status);
+ * next one: where there is no heap, code is dearer than time. */
+ASYNC__NOINLINE void *async__take(async *co, size_t size, size_t alignment);
+ASYNC__NOINLINE async_status async__enter_frame(async *co, async_frame *caller,
+                                                async_frame *child,
+                                                async_function *function,
+                                                async__state state);
 #endif
 
 /* Leaves a frame with an error, or after a FINALLY that saw a return. */
@@ -1309,7 +1342,16 @@ async__object(async_function *start, const void *frame, size_t size,
 /* In one expression, so that the callee finds temporaries alive. */
 #define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
     async__code = (ASYNC__BUILD(place, name, __VA_ARGS__), name(co, (place)))
+#define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
+    async__code = (ASYNC__BUILD(place, name, __VA_ARGS__),                    \
+                   async__enter_frame(co, async__self,                        \
+                                      &(place)->frame.is.head, name,          \
+                                      ASYNC__AT(0)))
 #else
+#define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
+    ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
+    async__code = async__enter_frame(                                         \
+        co, async__self, &(place)->frame.is.head, name, ASYNC__AT(0))
 #define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
     ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
     async__code = name(co, (place))
@@ -1484,12 +1526,8 @@ async__object(async_function *start, const void *frame, size_t size,
         struct name *async__child = (struct name *)async__take(               \
             co, sizeof(struct name), __alignof__(struct name));               \
         if (async__child == NULL) ASYNC__FAIL;                                \
-        ASYNC__BUILD_AND_CALL(async__child, name, __VA_ARGS__);               \
-        async__self->state = ASYNC__AT(0);                                    \
-        if (async__code.code != ASYNC__ENDED)                                 \
-            return async__suspended(&async__child->frame.is.head, name,       \
-                                    async__self, async__code);                \
-        co->sp = (char *)async__child;                                        \
+        ASYNC__BUILD_AND_ENTER(async__child, name, __VA_ARGS__);              \
+        if (async__code.code != ASYNC__ENDED) return async__code;             \
     }                                                                         \
     ASYNC__FALLTHROUGH;                                                       \
     ASYNC__CASE(ASYNC__AT(0))
@@ -2020,12 +2058,9 @@ const char *async_strerror(int error)
 }
 #endif
 
+#if ASYNC_HOSTED || defined(ASYNC_TRAP)
 #ifndef ASYNC_TRAP
-#if ASYNC_HOSTED
 #define ASYNC_TRAP(message) (fprintf(stderr, "%s\n", message), abort())
-#else
-#define ASYNC_TRAP(message) __builtin_trap()
-#endif
 #endif
 
 ASYNC__NORETURN void async__trap(const char *what, const char *name,
@@ -2042,6 +2077,7 @@ ASYNC__NORETURN void async__trap(const char *what, const char *name,
 #endif
     for (;;) {} /* a trap does not return */
 }
+#endif
 
 #ifndef ASYNC_NO_NAMES
 #define ASYNC__INFO_NAME(info) ((info)->name)
@@ -2055,6 +2091,7 @@ ASYNC__NORETURN void async__trap(const char *what, const char *name,
 async_status async__elsewhere(async *co, async_frame *frame,
                               const async_info *info)
 {
+    (void)info;
     if (frame->state == ASYNC__WHO) {
         co->wait.info = (void *)(uintptr_t)info;
         return async__status(ASYNC__ENDED);
@@ -2077,6 +2114,7 @@ void async__no_generator(void)
 
 void async__stray_exit(const async_info *info, async_frame *frame)
 {
+    (void)info, (void)frame;
     async__trap("break or continue outside a loop", ASYNC__INFO_NAME(info),
                 ASYNC__INFO_FILE(info), ASYNC__LINE_OF(frame->state));
 }
@@ -2198,7 +2236,7 @@ void async_traceback_print(const async_traceback *traceback,
 
 void async__raised(async *co, int error)
 {
-    if (error >= 0 || error < -32768)
+    if (!ASYNC__IS_CODE(error))
         async__trap("an error code must be negative, and at least -32768",
                     "ASYNC_RAISE", "async.h", __LINE__);
     co->error = error;
@@ -2384,11 +2422,18 @@ void *async__take(async *co, size_t size, size_t alignment)
     return frame;
 }
 
-async_status async__suspended(async_frame *child, async_function *resume,
-                              async_frame *caller, async_status status)
+async_status async__enter_frame(async *co, async_frame *caller,
+                                async_frame *child, async_function *function,
+                                async__state state)
 {
-    child->resume = resume;
-    async__link(child, caller);
+    async_status status = function(co, child);
+    caller->state = state;
+    if (status.code == ASYNC__ENDED) {
+        co->sp = (char *)child;
+    } else {
+        child->resume = function;
+        async__link(child, caller);
+    }
     return status;
 }
 

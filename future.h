@@ -244,9 +244,9 @@ void async_future_destroy(async_future *future);
  *
  * ASYNC_SET_RESULT(typed, value)   checks the value's type
  * error     a negative error code
- * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT
- *           and ASYNC_ETASKEXCEPTION for a task; ASYNC_EINVAL for what is no
- *           error, or ASYNC_ESTOPITERATION, which cannot be raised by an await
+ * Returns   0; ASYNC_EINVALSTATE when it is done already; ASYNC_ETASKRESULT,
+ *           ASYNC_ETASKEXCEPTION for a task; ASYNC_EINVAL for what is no error;
+ *           ASYNC_ESTOPFUTURE for ASYNC_ESTOPITERATION, which no await raises
  * Counterparts: Future.set_result(), Future.set_exception(). */
 int async_future_set_result(async_future *future);
 int async_future_set_exception(async_future *future, int error);
@@ -362,11 +362,13 @@ typedef struct async_backend {
     int (*poll)(async_loop *loop, async_time deadline);
     /* From any thread: makes poll() return. */
     void (*wake)(async_loop *loop);
+#ifndef ASYNC_STATIC_ONLY
     /* The loop is being closed. */
     void (*close)(async_loop *loop);
     /* Ctrl-C shall now call async_loop_interrupt(), or no more.  NULL where
      * there is no such thing. */
     void (*interrupts)(async_loop *loop, int on);
+#endif
 } async_backend;
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
@@ -476,6 +478,46 @@ static inline void *async__owner(const async *co)
 enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
 #define ASYNC__UNKNOWN ASYNC_NO_WAIT
 
+/* Interrupts off, and then again what they were.  Both are statements of one
+ * block, so that what they were can stand between them. */
+#if defined(ASYNC_CRITICAL_ENTER)
+#elif defined(__AVR__)
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint8_t async__were_on;                                               \
+        __asm__ volatile("in %0, 0x3f\n\tcli" : "=r"(async__were_on)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("out 0x3f, %0" ::"r"(async__were_on) : "memory");    \
+    }
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uint32_t async__were_off;                                             \
+        __asm__ volatile("mrs %0, primask\n\tcpsid i"                         \
+                         : "=r"(async__were_off)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("msr primask, %0" ::"r"(async__were_off)             \
+                         : "memory");                                         \
+    }
+#elif defined(__riscv) && !ASYNC_HOSTED
+#define ASYNC_CRITICAL_ENTER                                                  \
+    {                                                                         \
+        uintptr_t async__were_on;                                             \
+        __asm__ volatile("csrrci %0, mstatus, 8"                              \
+                         : "=r"(async__were_on)::"memory");
+#define ASYNC_CRITICAL_EXIT                                                   \
+        __asm__ volatile("csrs mstatus, %0" ::"r"(async__were_on & 8)         \
+                         : "memory");                                         \
+    }
+#elif ASYNC_HOSTED || __GCC_ATOMIC_POINTER_LOCK_FREE == 2
+#define ASYNC_CRITICAL_ENTER ((void)0)
+#define ASYNC_CRITICAL_EXIT ((void)0)
+#else
+#error "this part has no atomic exchange of pointers: define \
+ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
+make them what they were before"
+#endif
+
 /* Of task.h, which the implementation includes. */
 async_link *async__task_ended(async *co, int alone);
 void async__task_unshared(async_future *future); /* nobody holds it now */
@@ -536,6 +578,7 @@ struct async_loop {
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from interrupts, newest first; atomic */
+    void (*take_remote)(async_loop *loop); /* set by what puts it there */
     async_time now;       /* as last read */
     unsigned char running, stopping;
 };
@@ -821,13 +864,17 @@ static inline void async__uncapture(async__binding **bindings)
 /* --- coroutines on a loop ------------------------------------------------ */
 
 void async__step(async_node *node);
+#ifdef ASYNC_STATIC_ONLY
+#define async__step_cancelled async__step
+#else
 void async__step_cancelled(async_node *node);
+#endif
 int async__cancel_wait(async *co);
 void async__throw_soon(async *co, int error);
 void async__sleep(async *co, async_duration delay);
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline);
 void async__unready(async_loop *loop, async_node *node);
-ASYNC__COLD void async__await_misused(async *co, int error);
+ASYNC__COLD int async__await_misused(async *co, int error);
 ASYNC__COLD void async__take_error(async *co, async_future *future);
 
 /* The clock, read anew. */
@@ -863,18 +910,12 @@ static inline int async__await(async *co, async_future *future, int share)
     co->wait.future = future;
     if (share) future->shares++;
     if (future->state != ASYNC__PENDING) return 0;
-    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK))) {
-        async__await_misused(co, ASYNC_ENOTASK);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future)) {
-        async__await_misused(co, ASYNC_ESELFAWAIT);
-        return 0;
-    }
-    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop)) {
-        async__await_misused(co, ASYNC_EOTHERLOOP);
-        return 0;
-    }
+    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK)))
+        return async__await_misused(co, ASYNC_ENOTASK);
+    if (ASYNC__UNLIKELY(async__owner(co) == (void *)future))
+        return async__await_misused(co, ASYNC_ESELFAWAIT);
+    if (ASYNC__UNLIKELY(async_loop_of(co) != future->loop))
+        return async__await_misused(co, ASYNC_EOTHERLOOP);
     async__list_append(&future->waiters, &co->node.link);
     return 1;
 }
@@ -1049,10 +1090,6 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
     async_link *before = loop->timers.prev;
     timer->deadline = deadline;
-    if (deadline == ASYNC_FOREVER) {
-        async__list_init(&timer->node.link); /* by itself, to be unlinked */
-        return;
-    }
     while (before != &loop->timers &&
            async_time_before(deadline, async__timer_of(before)->deadline))
         before = before->prev;
@@ -1083,8 +1120,12 @@ static void async__expire(async_loop *loop)
 
 static async_time async__next_deadline(async_loop *loop)
 {
+    async_time next;
     if (async__list_empty(&loop->timers)) return ASYNC_FOREVER;
-    return async__timer_of(loop->timers.next)->deadline;
+    next = async__timer_of(loop->timers.next)->deadline;
+    /* Two points have another meaning: a tick or two later. */
+    return next == ASYNC_FOREVER || next == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
+                                                          : next;
 }
 #else
 static uint64_t async__slot_of(async_time deadline)
@@ -1316,11 +1357,30 @@ static void async__settle(async *co, int code)
         async__ready(async_loop_of(co), &co->node);
     } else if (ASYNC__UNLIKELY(co->flags & ASYNC__MUST_CANCEL) &&
                async__cancel_wait(co)) {
-        co->flags &= ~ASYNC__MUST_CANCEL;
+        co->flags &= (unsigned char)~ASYNC__MUST_CANCEL;
         co->node.run = async__step;
     }
 }
 
+#ifdef ASYNC_STATIC_ONLY
+/* One that was to be cancelled while it ran or stood in the queue is so now; if
+ * it has not started it never runs, not even its FINALLY. */
+void async__step(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    int code = ASYNC__ENDED;
+    async_loop_of(co)->current = co;
+#ifndef ASYNC_NO_CANCEL
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+        async__raised(co, ASYNC_ECANCELED);
+    }
+    if (co->error == 0 || co->top->state != 0)
+#endif
+        code = async__resume(co);
+    async__settle(co, code);
+}
+#else
 void async__step(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1335,8 +1395,11 @@ void async__step_cancelled(async_node *node)
     async *co = (async *)(void *)node;
     node->run = async__step;
     if (co->flags & ASYNC__MUST_CANCEL) {
+        async_future *future = (async_future *)co->wait.future;
         co->flags &= ~ASYNC__MUST_CANCEL;
         async__raised(co, ASYNC_ECANCELED);
+        /* asyncio looks at what woke it before it raises this instead. */
+        if (future != NULL) future->kind |= ASYNC__RETRIEVED;
         if (co->top->state == 0) {
             async__settle(co, ASYNC__ENDED);
             return;
@@ -1344,6 +1407,7 @@ void async__step_cancelled(async_node *node)
     }
     async__step(node);
 }
+#endif
 
 /* Resumes a suspended coroutine, whose node is nowhere, with an error. */
 void async__throw_soon(async *co, int error)
@@ -1385,15 +1449,30 @@ void async__sleep(async *co, async_duration delay)
     async_loop *loop = async_loop_of(co);
     co->flags |= ASYNC__IS_SLEEPING;
     co->node.run = async__sleep_over;
+#if ASYNC_TIME_BITS == 32
+    if (delay == ASYNC_FOREVER) {
+        async__list_init(&co->node.link); /* a list by itself */
+        return;
+    }
+    async__arm(loop, (async__timer *)(void *)&co->node,
+               async__now(loop) + (async_time)delay);
+#else
     async__arm(loop, (async__timer *)(void *)&co->node,
                async__after(loop, delay));
+#endif
 }
 
-void async__await_misused(async *co, int error)
+/* As in asyncio, a task learns in the next iteration what it must not await. */
+int async__await_misused(async *co, int error)
 {
     async__unshare((async_future *)co->wait.future);
     co->wait.future = NULL;
-    async__raised(co, error);
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, error);
+        return 0;
+    }
+    async__throw_soon(co, error);
+    return 1;
 }
 
 void async__take_error(async *co, async_future *future)
@@ -1415,6 +1494,9 @@ static ASYNC__COLD void async__report(async_loop *loop, const char *message,
                                       async_handle *handle)
 {
     async_exception_context context;
+#if !ASYNC_HOSTED
+    if (loop->handler == NULL) return; /* the default does nothing */
+#endif
     memset(&context, 0, sizeof context);
     context.message = message;
     context.error = error;
@@ -1452,30 +1534,6 @@ static async_node *async__pop_remote(async_loop *loop)
     return __atomic_exchange_n(&loop->remote, NULL, __ATOMIC_ACQUIRE);
 }
 #else
-#if defined(ASYNC_CRITICAL_ENTER)
-#elif defined(__AVR__)
-#define ASYNC_CRITICAL_ENTER                                                  \
-    {                                                                         \
-        uint8_t async__were_on;                                               \
-        __asm__ volatile("in %0, 0x3f\n\tcli" : "=r"(async__were_on)::"memory");
-#define ASYNC_CRITICAL_EXIT                                                   \
-        __asm__ volatile("out 0x3f, %0" ::"r"(async__were_on) : "memory");    \
-    }
-#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
-#define ASYNC_CRITICAL_ENTER                                                  \
-    {                                                                         \
-        uint32_t async__were_off;                                             \
-        __asm__ volatile("mrs %0, primask\n\tcpsid i"                         \
-                         : "=r"(async__were_off)::"memory");
-#define ASYNC_CRITICAL_EXIT                                                   \
-        __asm__ volatile("msr primask, %0" ::"r"(async__were_off)             \
-                         : "memory");                                         \
-    }
-#else
-#error "this part has no atomic exchange of pointers: define \
-ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
-make them what they were before"
-#endif
 static int async__push_remote(async_loop *loop, async_node *node)
 {
     async_node *newest;
@@ -1533,7 +1591,7 @@ static int async__iterate(async_loop *loop)
     int error = loop->backend->poll(loop, async__poll_deadline(loop));
     if (error) return error;
     (void)async__now(loop);
-    async__take_remote(loop);
+    if (loop->take_remote != NULL) loop->take_remote(loop);
     while ((link = loop->ready.next) != &loop->ready) {
         async__unlink(link);
         async__list_append(&loop->batch, link);
@@ -1974,6 +2032,13 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
     handle = async__prepare(loop, handle, callback, argument, &error);
     if (handle == NULL) return error;
     handle->place = ASYNC__IN_TIMERS;
+#if ASYNC_TIME_BITS == 32
+    if (when == ASYNC_FOREVER) {
+        handle->timer.deadline = when;
+        async__list_init(&handle->timer.node.link); /* a list by itself */
+        return 0;
+    }
+#endif
     async__arm(loop, &handle->timer, when);
     return 0;
 }
@@ -2007,6 +2072,9 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
     if (handle->place != ASYNC__NOWHERE) return ASYNC_EBUSY;
     async__fill(handle, loop, callback, argument, owned);
     handle->place = ASYNC__IN_REMOTE;
+#ifdef ASYNC_STATIC_ONLY
+    loop->take_remote = async__take_remote;
+#endif
     if (async__push_remote(loop, &handle->timer.node))
         loop->backend->wake(loop);
     return 0;
@@ -2126,8 +2194,8 @@ int async_future_set_exception(async_future *future, int error)
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         return ASYNC_ETASKEXCEPTION;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
-    if (error >= 0 || error < -32768 || error == ASYNC_ESTOPITERATION)
-        return ASYNC_EINVAL;
+    if (!ASYNC__IS_CODE(error)) return ASYNC_EINVAL;
+    if (error == ASYNC_ESTOPITERATION) return ASYNC_ESTOPFUTURE;
     async__finish(future, ASYNC__FINISHED, error);
     return 0;
 }
@@ -2138,10 +2206,10 @@ int async_future_cancel(async_future *future)
     case ASYNC__TASK:
         return async__task_cancel(future);
     case ASYNC__OPERATION:
-        if (future->state == ASYNC__PENDING) {
-            async_operation *operation = (async_operation *)(void *)future;
-            return operation->cancel(operation);
-        }
+        /* That of a gather keeps its error to be reported, as in asyncio. */
+        if (future->state != ASYNC__PENDING) return 0;
+        return ((async_operation *)(void *)future)
+            ->cancel((async_operation *)(void *)future);
     }
     future->kind |= ASYNC__RETRIEVED;
     if (future->state != ASYNC__PENDING) return 0;

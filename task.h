@@ -136,6 +136,12 @@ static inline async_object async_task_object(async_task *task);
                       &(storage)->stack, sizeof (storage)->stack, (loop),     \
                       (object))
 
+/* The same, smaller and checked further: ASYNC_TASK_START(storage, loop, name,
+ * arguments...) builds the first frame in the storage, and does not compile
+ * when that is too small for it. */
+#define ASYNC_TASK_START(storage, loop, ...)                                  \
+    ASYNC__TASK_START(storage, loop, __VA_ARGS__, )
+
 #ifndef ASYNC_STATIC_ONLY
 /* ------------------------------------------------------------------------
  * TASK FACTORY
@@ -400,8 +406,9 @@ typedef struct async_timeout async_timeout;
 
 /* Moves the deadline of a block that runs, from anywhere on its loop;
  * ASYNC_FOREVER takes it away.
- * Returns  0; ASYNC_ETIMEOUTNEW before the block, ASYNC_ETIMEOUTEXPIRED when
- *          the deadline has passed, ASYNC_ETIMEOUTOVER behind the block
+ * Returns  0; ASYNC_ETIMEOUTNEW before the block, ASYNC_ETIMEOUTEXPIRING when
+ *          the deadline has passed and ASYNC_ETIMEOUTEXPIRED behind the block,
+ *          then; ASYNC_ETIMEOUTOVER behind one that ended in time
  * Counterpart: Timeout.reschedule(). */
 int async_timeout_reschedule(async_timeout *timeout, async_time when);
 
@@ -441,9 +448,9 @@ typedef struct async_waited async_waited;
  *              ASYNC_FIRST_COMPLETED: by itself, cancelled or with an error;
  *              ASYNC_FIRST_EXCEPTION: with an error (a cancellation is none),
  *              or all
- * Errors       ASYNC_EINVAL for no items, an item without a future, or another
- *              `return_when`; ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time
- *              is over, none.
+ * Errors       ASYNC_ENOFUTURES for no items; ASYNC_ERETURNWHEN for another
+ *              `return_when`; ASYNC_EINVAL for an item without a future;
+ *              ASYNC_EOTHERLOOP; ASYNC_ENOTASK.  When the time is over, none.
  * Cancel       is raised here; the futures are left alone
  * Counterpart: asyncio.wait(). */
 enum { ASYNC_ALL_COMPLETED, ASYNC_FIRST_COMPLETED, ASYNC_FIRST_EXCEPTION };
@@ -463,6 +470,7 @@ ASYNC(async_wait);
  *          have been yielded: the items' `done` tells which are left.  Those of
  *          async_wait; but no items are the end, not an error.
  * Cancel   is raised, and ends it; the futures are left alone
+ * One that is there twice is yielded once.
  * Counterpart: asyncio.as_completed(), iterated by `async for`. */
 struct async_as_completed;
 ASYNC(async_as_completed);
@@ -566,6 +574,20 @@ struct async_task {
         } stack;                                                              \
     }
 #define ASYNC__CO_OF(storage) (storage)->task.co
+#define ASYNC__TASK_START(storage, loop, name, ...)                           \
+    __extension__({                                                           \
+        int async__error = async__task_place(                                 \
+            &(storage)->task, sizeof (storage)->stack, (loop),                \
+            sizeof(struct name));                                             \
+        ASYNC__TASK_CHECK(storage, name);                                     \
+        if (!async__error) {                                                  \
+            ASYNC__BUILD_STARTING((struct name *)(void *)&(storage)->stack,   \
+                                  name, __VA_ARGS__);                         \
+        }                                                                     \
+        async__error;                                                         \
+    })
+int async__task_place(async_task *task, size_t size, async_loop *loop,
+                      size_t frame);
 #else
 struct async_task {
     async_future future; /* must be first */
@@ -593,6 +615,11 @@ struct async_task {
         async_task *behind_stack;                                             \
     }
 #define ASYNC__CO_OF(storage) &(storage)->co
+#define ASYNC__TASK_START(storage, loop, name, ...)                           \
+    __extension__({                                                           \
+        ASYNC__TASK_CHECK(storage, name);                                     \
+        async_task_start(storage, loop, ASYNC__CO(name, __VA_ARGS__));        \
+    })
 enum {
     ASYNC__IS_DEPARTING = 1, /* async_run waits for its end */
     ASYNC__HAS_CONTEXT = 2,
@@ -609,6 +636,11 @@ enum {
 
 #endif
 
+#define ASYNC__TASK_CHECK(storage, name)                                      \
+    ASYNC__ASSERT(sizeof(struct name) <= sizeof (storage)->stack,             \
+                  "the storage has no room for this coroutine's frame");      \
+    ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                      \
+                  "this is a generator: iterate it with ASYNC_FOR")
 int async__task_start(async_task *task, async *co, void *stack, size_t size,
                       async_loop *loop, async_object object);
 #ifndef ASYNC_STATIC_ONLY
@@ -1079,31 +1111,43 @@ const char *async__task_name(const async_future *future, char *buffer,
 #endif
 }
 
-int async__task_start(async_task *task, async *co, void *stack, size_t size,
-                      async_loop *loop, async_object object)
+/* All but the frame itself, which stands first on the stack. */
+int async__task_place(async_task *task, size_t size, async_loop *loop,
+                      size_t frame)
 {
-    int error;
-    if (task->future.loop != NULL &&
-        (task->future.state == ASYNC__PENDING || task->future.shares > 1))
-        return ASYNC_EBUSY;
+    async *co = task->co;
+    char *stack = (char *)(task + 1);
     if (task->future.loop != NULL) {
-        task->future.loop = loop; /* that of its last run may be gone */
+        if (task->future.state == ASYNC__PENDING || task->future.shares > 1)
+            return ASYNC_EBUSY;
         async__unshare(&task->future);
     }
-    async_future_init(&task->future, NULL); /* it has not been started */
-    error = async__lay(co, stack, size, object);
-    if (error) return error;
+    memset(task, 0, sizeof *task);
+    async__paint(stack, size);
     co->node.run = async__step;
+    co->top = (async_frame *)(void *)stack;
+    co->sp = stack + async__round(frame, ASYNC__ALIGNMENT);
+    co->end = stack + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
     co->flags = ASYNC__IS_TASK;
     task->future.loop = loop;
     task->future.kind = ASYNC__TASK;
     task->future.shares = 2; /* one is the storage's */
-    task->requests = 0;
-#ifndef ASYNC_NO_NAMES
-    task->name = "";
-#endif
     async__list_append(&loop->tasks, &task->all);
     async__ready(loop, &co->node);
+    return 0;
+}
+
+int async__task_start(async_task *task, async *co, void *stack, size_t size,
+                      async_loop *loop, async_object object)
+{
+    int error;
+    (void)co;
+    if (object.start == NULL) return ASYNC_EINVAL;
+    if (object.size > size) return ASYNC_ENOMEM;
+    error = async__task_place(task, size, loop, object.size);
+    if (error) return error;
+    memcpy(stack, object.frame, object.size);
+    ((async_frame *)stack)->resume = object.start;
     return 0;
 }
 
@@ -1587,7 +1631,7 @@ void async__tasks_drop(async_loop *loop)
 #ifndef ASYNC_NO_NAMES
 const char *async_task_get_name(const async_task *task)
 {
-    return task->name;
+    return task->name != NULL ? task->name : "";
 }
 
 void async_task_set_name(async_task *task, const char *name)
@@ -1665,7 +1709,9 @@ int async__task_cancel(async_future *future)
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
     co->flags |= ASYNC__MUST_CANCEL;
+#ifndef ASYNC_STATIC_ONLY
     if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#endif
     return 1;
 }
 
@@ -1678,6 +1724,28 @@ int async_task_uncancel(async_task *task)
 
 /* --- sleep --------------------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+/* The same by hand, in half the code. */
+ASYNC(async_sleep)
+{
+    struct async_sleep *self = (struct async_sleep *)async__frame_of_async_sleep;
+    async_frame *frame = &self->frame.is.head;
+    static const async_info info = ASYNC__INFO(async_sleep);
+    if (frame->state == 0) {
+        frame->state = ASYNC__AT(0);
+        co->top = frame;
+        if (self->delay <= 0) return async__status(ASYNC__PAUSED);
+        if (co->flags & ASYNC__IS_TASK) {
+            async__sleep(co, self->delay);
+            return async__status(ASYNC__WAITING);
+        }
+        async__raised(co, ASYNC_ENOTASK);
+    } else if (frame->state == ASYNC__WHO) {
+        return async__elsewhere(co, frame, &info);
+    }
+    return async__status(ASYNC__ENDED);
+}
+#else
 ASYNC(async_sleep)
 {
     ASYNC_BEGIN(async_sleep);
@@ -1690,6 +1758,7 @@ ASYNC(async_sleep)
     }
     ASYNC_END;
 }
+#endif
 
 #ifndef ASYNC_STATIC_ONLY
 /* --- gather -------------------------------------------------------------- */
@@ -1717,7 +1786,6 @@ static void async__child_done(async_node *node)
     async_future *future = child->future, *outer = &gathering->outer.future;
     node->link.prev = NULL;
     gathering->finished++;
-    future->kind |= ASYNC__RETRIEVED;
     if (outer->state != ASYNC__PENDING) return;
     if (future->error != 0 && !gathering->returns_errors) {
         if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
@@ -1751,8 +1819,12 @@ static void async__gather_let_go(async_gathering *gathering)
             else
                 async__unready(loop, &child->node);
         }
-        /* asyncio's gather takes the errors of those that end later. */
-        if (gathering->started) future->kind |= ASYNC__RETRIEVED;
+        /* asyncio's gather takes the errors, also of those that end later;
+         * one that returns errors does when all have ended. */
+        if (gathering->started &&
+            (!gathering->returns_errors || future->state == ASYNC__PENDING ||
+             gathering->outer.future.state != ASYNC__PENDING))
+            future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
     if (gathering->children != NULL)
@@ -2024,7 +2096,7 @@ int async__timeout_leave(async_timeout *timeout, int error)
     } else if (timeout->state == ASYNC__EXPIRING) {
         timeout->state = ASYNC__EXPIRED;
         /* Others may have asked for cancellation too: theirs goes on. */
-        if (async_task_uncancel(timeout->task) <= timeout->requests &&
+        if (async_task_uncancel(timeout->task) <= (int)timeout->requests &&
             error == ASYNC_ECANCELED)
             return 1;
     }
@@ -2035,7 +2107,7 @@ int async_timeout_reschedule(async_timeout *timeout, async_time when)
 {
     switch (timeout->state) {
     case ASYNC__CREATED: return ASYNC_ETIMEOUTNEW;
-    case ASYNC__EXPIRING:
+    case ASYNC__EXPIRING: return ASYNC_ETIMEOUTEXPIRING;
     case ASYNC__EXPIRED: return ASYNC_ETIMEOUTEXPIRED;
     case ASYNC__EXITED: return ASYNC_ETIMEOUTOVER;
     }
@@ -2131,9 +2203,7 @@ ASYNC(async_wait_for)
             }
             ASYNC_AWAIT_FUTURE((async_future *)self->object.future);
         } ASYNC_EXCEPT_ALL(self->error) {
-            self->late =
-                self->late && self->error == ASYNC_ECANCELED &&
-                async_future_cancelled((async_future *)self->object.future);
+            self->late = self->late && self->error == ASYNC_ECANCELED;
         } ASYNC_END_TRY
         async_task_release(self->made);
     }
@@ -2182,6 +2252,9 @@ ASYNC(async_shield)
         (void)async__awaited(co);
         async__drop(co);
         async__forget((async_future *)self->object.future, &self->inner_done);
+        /* One that has ended by now has told so, if too late. */
+        if (async_future_done((async_future *)self->object.future))
+            ((async_future *)self->object.future)->kind |= ASYNC__RETRIEVED;
     }
     if (!co->error && ((async_future *)self->object.future)->error)
         async__take_error(co, (async_future *)self->object.future);
@@ -2218,21 +2291,29 @@ static int async__waited_check(const async_waited *items, size_t count,
     return 0;
 }
 
-static void async__waited_begin(async_waited *items, size_t count, void *owner,
-                                void (*done)(async_node *node))
+/* One that is there twice is waited for once.  Returns how many differ. */
+static size_t async__waited_begin(async_waited *items, size_t count,
+                                  void *owner, void (*done)(async_node *node))
 {
-    size_t i;
+    size_t i, different = 0;
     for (i = 0; i < count; i++) {
         async_future *future = items[i].future;
         items[i].done = 0;
         items[i].owner = owner;
         items[i].node.run = done;
+        items[i].node.link.prev = NULL;
         future->shares++;
+        if (future->kind & ASYNC__MARKED) continue;
+        future->kind |= ASYNC__MARKED;
+        different++;
         if (async_future_done(future))
             async__ready_callback(future->loop, &items[i].node);
         else
             async__list_append(&future->waiters, &items[i].node.link);
     }
+    for (i = 0; i < count; i++)
+        items[i].future->kind &= (unsigned char)~ASYNC__MARKED;
+    return different;
 }
 
 static void async__waited_arm(async_loop *loop, async__timer *timer,
@@ -2285,16 +2366,17 @@ static void async__wait_done(async_node *node)
 ASYNC(async_wait)
 {
     ASYNC_BEGIN(async_wait);
+    if (self->count == 0) ASYNC_RAISE(ASYNC_ENOFUTURES);
+    if (self->return_when < ASYNC_ALL_COMPLETED ||
+        self->return_when > ASYNC_FIRST_EXCEPTION)
+        ASYNC_RAISE(ASYNC_ERETURNWHEN);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    if (self->count == 0 || self->return_when < ASYNC_ALL_COMPLETED ||
-        self->return_when > ASYNC_FIRST_EXCEPTION)
-        ASYNC_RAISE(ASYNC_EINVAL);
-    self->left = self->count;
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__wait_late);
-    async__waited_begin(self->items, self->count, self, async__wait_done);
+    self->left =
+        async__waited_begin(self->items, self->count, self, async__wait_done);
     ASYNC__WAIT_FOR(&self->waiter);
     (void)async__awaited(co);
     async__drop(co);
@@ -2334,14 +2416,13 @@ ASYNC(async_as_completed)
     ASYNC_BEGIN(async_as_completed);
     self->error = async__waited_check(self->items, self->count, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->left = self->count;
-    if (self->left == 0) ASYNC_RETURN();
+    if (self->count == 0) ASYNC_RETURN();
     async__list_init(&self->ended);
     async_future_init(&self->waiter, async_loop_of(co));
     async__waited_arm(async_loop_of(co), &self->timer, self->timeout,
                       async__as_completed_late);
-    async__waited_begin(self->items, self->count, self,
-                        async__as_completed_done);
+    self->left = async__waited_begin(self->items, self->count, self,
+                                     async__as_completed_done);
     ASYNC_TRY {
         for (; self->left > 0; self->left--) {
             if (async__list_empty(&self->ended)) {

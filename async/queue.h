@@ -115,8 +115,8 @@ void async_queue_destroy(async_queue *queue);
  * Errors   ASYNC_EQUEUESHUTDOWN; ASYNC_ENOMEM when a queue on the heap cannot
  *          grow, and then the item is not in it, or, of a put, when there is
  *          no memory to wait in; ASYNC_ENOTASK when a coroutine driven by hand
- *          would have to wait; ASYNC_EOTHERLOOP when there are tasks of
- *          another loop in the line
+ *          would have to wait; ASYNC_EBOUND when tasks of another loop wait
+ *          in the queue
  * Cancel   puts nothing in and takes nothing out.  One that had been woken by
  *          then wakes the next.
  * Counterparts: Queue.put(), Queue.get(). */
@@ -188,7 +188,7 @@ int async_queue_task_done(async_queue *queue);
 /* AWAIT(async_queue_join, queue): waits until all work is done, at once when
  * there is none.  What is put in between that and the moment when this goes on
  * does not hold it up.
- * Errors   ASYNC_ENOTASK, ASYNC_EOTHERLOOP, as above
+ * Errors   ASYNC_ENOTASK, ASYNC_EBOUND, as above
  * Cancel   changes nothing
  * Counterpart: Queue.join(). */
 struct async_queue_join { ASYNC_FRAME; async_queue *queue; };
@@ -512,7 +512,9 @@ void async__queue_init_heap(async_queue *queue, async_loop *loop, size_t size,
     async__queue_init(queue, NULL, size, 0, order, compare);
     queue->woken.loop = loop;
     queue->maxsize = maxsize <= 0 ? SIZE_MAX : (size_t)maxsize;
-    queue->allocator = loop->allocator;
+#ifndef ASYNC_STATIC_ONLY
+    queue->allocator = loop->allocator; /* else it never gets a place */
+#endif
     queue->on_heap = 1;
 }
 
@@ -652,7 +654,7 @@ int async__queue_bind(async *co, async_queue *queue)
     if (!async__list_empty(&queue->getters) ||
         !async__list_empty(&queue->putters) ||
         !async__list_empty(&queue->joiners))
-        return async__queue_refused(co, ASYNC_EOTHERLOOP);
+        return async__queue_refused(co, ASYNC_EBOUND);
     queue->woken.loop = async_loop_of(co);
     return 1;
 }

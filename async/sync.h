@@ -15,10 +15,13 @@
  * move, nor go while somebody waits.  All but semaphores and barriers are
  * ready when their memory is zero.
  *
- * Whoever waits must be a task: a coroutine driven by hand that would have to
- * wait gets ASYNC_ENOTASK.  What an await did is undone when it raises, and
- * who is cancelled has neither taken what it waited for nor kept it from
- * others, even if it had been its turn.
+ * Whoever waits must be a task, ASYNC_ENOTASK, of the same loop as those who
+ * wait already, ASYNC_EBOUND.  (asyncio binds an object for ever, to the loop
+ * in which first somebody had to wait; this only while somebody waits.)
+ *
+ * What an await did is undone when it raises, and who is cancelled has neither
+ * taken what it waited for nor kept it from others, even if it had been its
+ * turn.
  */
 #ifndef CAESURA_SYNC_H
 #define CAESURA_SYNC_H
@@ -56,7 +59,7 @@ void async_lock_init(async_lock *lock);
 
 /* AWAIT(async_lock_acquire, lock): takes it, at once if it is free and nobody
  * waits.
- * Errors   ASYNC_ENOTASK when a coroutine driven by hand would have to wait
+ * Errors   ASYNC_ENOTASK, ASYNC_EBOUND, when it would have to wait
  * Cancel   takes nothing; if it was its turn, it is the next one's
  * Counterpart: Lock.acquire(). */
 struct async_lock_acquire {
@@ -100,7 +103,7 @@ void async_event_clear(async_event *event);
 static inline int async_event_is_set(const async_event *event);
 
 /* AWAIT(async_event_wait, event): goes on when it is set, at once if it is.
- * Errors   ASYNC_ENOTASK when a coroutine driven by hand would have to wait
+ * Errors   ASYNC_ENOTASK, ASYNC_EBOUND, when it would have to wait
  * Cancel   ends the wait; nobody else is touched
  * Counterpart: Event.wait(). */
 struct async_event_wait {
@@ -154,10 +157,10 @@ int async_condition_locked(const async_condition *condition);
 
 /* AWAIT(async_condition_wait, condition): releases the lock, waits until it is
  * notified, and takes the lock again.
- * Errors   ASYNC_EWAITUNLOCKED when nobody holds the lock; ASYNC_ENOTASK from
- *          a coroutine driven by hand
+ * Errors   ASYNC_EWAITUNLOCKED when nobody holds the lock; ASYNC_ENOTASK,
+ *          ASYNC_EBOUND
  * Cancel   is raised when it has the lock again: that is so after every wait,
- *          whatever it raises, but for the two errors above and ASYNC_ENOMEM
+ *          whatever it raises, but for the errors above and ASYNC_ENOMEM
  *          of the await itself, which have left the lock as it was.  If it
  *          had been notified, another one is instead.
  * Counterpart: Condition.wait(). */
@@ -206,12 +209,13 @@ typedef struct async_semaphore {
     long woken; /* who has a permit but has not run yet */
 } async_semaphore;
 
-/* With `value` permits; less than 0 is ASYNC_EINVAL, and then it has none. */
+/* With `value` permits.
+ * Returns  0; ASYNC_ESEMAPHOREVALUE for less than 0, and then it has none. */
 int async_semaphore_init(async_semaphore *semaphore, long value);
 
 /* AWAIT(async_semaphore_acquire, semaphore): takes a permit, at once if one is
  * free and nobody waits.
- * Errors   ASYNC_ENOTASK when a coroutine driven by hand would have to wait
+ * Errors   ASYNC_ENOTASK, ASYNC_EBOUND, when it would have to wait
  * Cancel   takes nothing; a permit that it had got by then goes to the next
  * Counterpart: Semaphore.acquire(). */
 struct async_semaphore_acquire {
@@ -267,15 +271,15 @@ typedef struct async_barrier {
 } async_barrier;
 
 /* For `parties` tasks.
- * Returns  0; ASYNC_EINVAL for less than 1, and then it is for 1. */
+ * Returns  0; ASYNC_EPARTIES for less than 1, and then it is for 1. */
 int async_barrier_init(async_barrier *barrier, int parties);
 
 /* AWAIT_INTO(index, async_barrier_wait, barrier): goes on when all are there;
  * the last to come does so at once.  The result is 0 for the first to come,
  * 1 for the second, ..
  * Errors   ASYNC_EBROKENBARRIER when the barrier is broken, or is reset or
- *          aborted meanwhile; ASYNC_ENOTASK when a coroutine driven by hand
- *          would have to wait
+ *          aborted meanwhile; ASYNC_ENOTASK, ASYNC_EBOUND, when it would
+ *          have to wait
  * Cancel   leaves it: then one more is needed again.  If all were there, the
  *          others go on.
  * Counterpart: Barrier.wait(). */
@@ -291,7 +295,7 @@ ASYNC(async_barrier_wait);
  * AWAIT(async_barrier_abort, barrier): breaks it: those who wait, and who wants
  * to wait later, get ASYNC_EBROKENBARRIER, until it is reset.
  * Both suspend only while one who was woken has yet to go on.
- * Errors   ASYNC_ENOTASK when a coroutine driven by hand would have to wait
+ * Errors   ASYNC_ENOTASK, ASYNC_EBOUND, when it would have to wait
  * Cancel   nothing happens to the barrier
  * Counterparts: Barrier.reset(), Barrier.abort(). */
 struct async_barrier_reset { ASYNC_FRAME; async_barrier *barrier; };
@@ -404,6 +408,18 @@ static async__waiter *async__next_waiting(const async_link *queue,
     return NULL;
 }
 
+/* Whether nobody of another loop stands there; else raised.  (A coroutine that
+ * is driven by hand fails when it begins to wait.) */
+static int async__may_queue_up(async *co, const async_link *queue)
+{
+    const async_loop *loop = async_loop_of(co);
+    if (loop == NULL || async__list_empty(queue) ||
+        ((const async__waiter *)(const void *)queue->next)->future.loop == loop)
+        return 1;
+    async__raised(co, ASYNC_EBOUND);
+    return 0;
+}
+
 /* Stands in line, to wait for the future. */
 static void async__queue_up(async *co, async_link *queue,
                             async__waiter *waiter)
@@ -478,6 +494,7 @@ ASYNC(async_lock_acquire)
 {
     ASYNC_BEGIN(async_lock_acquire);
     if (async__lock_take(self->lock)) ASYNC_RETURN();
+    if (!async__may_queue_up(co, &self->lock->waiting)) ASYNC__FAIL;
     async__queue_up(co, &self->lock->waiting, &self->waiter);
     ASYNC__WAIT_FOR(&self->waiter.future);
     async__lock_waited(co, self->lock, &self->waiter);
@@ -511,6 +528,7 @@ ASYNC(async_event_wait)
 {
     ASYNC_BEGIN(async_event_wait);
     if (self->event->value) ASYNC_RETURN();
+    if (!async__may_queue_up(co, &self->event->waiting)) ASYNC__FAIL;
     async__queue_up(co, &self->event->waiting, &self->waiter);
     ASYNC__WAIT_FOR(&self->waiter.future);
     (void)async__leave_queue(co, &self->waiter);
@@ -581,6 +599,7 @@ ASYNC(async_condition_wait)
     if (!async_condition_locked(self->condition))
         ASYNC_RAISE(ASYNC_EWAITUNLOCKED);
     if (async_loop_of(co) == NULL) ASYNC_RAISE(ASYNC_ENOTASK);
+    if (!async__may_queue_up(co, &self->condition->waiting)) ASYNC__FAIL;
     (void)async_condition_release(self->condition);
     async__queue_up(co, &self->condition->waiting, &self->waiter);
     ASYNC__WAIT_FOR(&self->waiter.future);
@@ -620,7 +639,7 @@ int async_semaphore_init(async_semaphore *semaphore, long value)
     async__list_init(&semaphore->waiting);
     semaphore->value = value < 0 ? 0 : value;
     semaphore->woken = 0;
-    return value < 0 ? (int)ASYNC_EINVAL : 0;
+    return value < 0 ? (int)ASYNC_ESEMAPHOREVALUE : 0;
 }
 
 int async_semaphore_locked(const async_semaphore *semaphore)
@@ -656,6 +675,7 @@ ASYNC(async_semaphore_acquire)
         self->semaphore->value--;
         ASYNC_RETURN();
     }
+    if (!async__may_queue_up(co, &self->semaphore->waiting)) ASYNC__FAIL;
     async__queue_up(co, &self->semaphore->waiting, &self->waiter);
     ASYNC__WAIT_FOR(&self->waiter.future);
     if (!async__leave_queue(co, &self->waiter)) {
@@ -704,7 +724,7 @@ int async_barrier_init(async_barrier *barrier, int parties)
     barrier->parties = parties < 1 ? 1 : parties;
     barrier->count = 0;
     barrier->state = ASYNC__FILLING;
-    return parties < 1 ? (int)ASYNC_EINVAL : 0;
+    return parties < 1 ? (int)ASYNC_EPARTIES : 0;
 }
 
 static int async__barrier_lets_in(void *argument)

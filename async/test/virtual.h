@@ -123,7 +123,8 @@ static int async__virtual_poll(async_loop *base, async_time deadline)
     if (deadline == ASYNC_FOREVER &&
         __atomic_load_n(&base->remote, __ATOMIC_RELAXED) == NULL)
         return ASYNC_EDEADLOCK;
-    if (deadline != ASYNC_FOREVER && deadline > loop->time)
+    if (deadline != ASYNC_FOREVER && deadline != ASYNC_NO_WAIT &&
+        async_time_before(loop->time, deadline))
         loop->time = deadline;
     if (loop->seed) async__virtual_shuffle(loop);
     return 0;
@@ -149,7 +150,7 @@ void async_virtual_loop_init(async_virtual_loop *loop,
 void async_virtual_loop_advance(async_virtual_loop *loop,
                                 async_duration duration)
 {
-    loop->time += duration;
+    loop->time += (async_time)duration;
 }
 
 void async_virtual_loop_shuffle(async_virtual_loop *loop, uint32_t seed)

@@ -29,7 +29,7 @@ static ASYNC(program)
     ASYNC_BEGIN(program);
     ASYNC_TRY {
         AWAIT(async_wait, self->one, 0, ASYNC_FOREVER);
-    } ASYNC_EXCEPT(ASYNC_EINVAL) {
+    } ASYNC_EXCEPT(ASYNC_ENOFUTURES) {
         puts("ValueError empty");
     } ASYNC_END_TRY
     /* A coroutine is no future, and a list is no other type: what is left of
@@ -44,7 +44,7 @@ static ASYNC(program)
     self->one[0].future = &self->t->future;
     ASYNC_TRY {
         AWAIT(async_wait, self->one, 1, ASYNC_FOREVER, 'x');
-    } ASYNC_EXCEPT(ASYNC_EINVAL) {
+    } ASYNC_EXCEPT(ASYNC_ERETURNWHEN) {
         puts("ValueError return_when");
     } ASYNC_END_TRY
     self->wt = async_create_task(CO(waiter, self->t));

@@ -44,7 +44,7 @@ static ASYNC(program)
     async_barrier_init(&self->alone, 1);
     AWAIT_INTO(self->pos, async_barrier_wait, &self->alone);
     printf("with %d\n", self->pos);
-    if (async_barrier_init(&self->alone, 0) == ASYNC_EINVAL)
+    if (async_barrier_init(&self->alone, 0) == ASYNC_EPARTIES)
         puts("ValueError");
     ASYNC_END;
 }

@@ -140,6 +140,42 @@ static void cancelled_it_leaves_them_alone(void **s)
     assert_said("ASYNC_ECANCELED:000 behind@1 a@3 b@4 c@5");
 }
 
+struct twice {
+    ASYNC_FRAME;
+    ASYNC_TASK_OF(work) t[2];
+    async_waited items[4];
+    struct async_as_completed ends;
+    async_future *next;
+    int i;
+};
+static ASYNC(twice)
+{
+    ASYNC_BEGIN(twice);
+    for (self->i = 0; self->i < 4; self->i++) {
+        if (self->i < 2) {
+            ASYNC_SPAWN(self->t[self->i], work, names[self->i], self->i);
+            async_task_set_name(self->t[self->i].task, names[self->i]);
+        }
+        self->items[self->i].future = &self->t[self->i % 2].task->future;
+    }
+    self->ends =
+        ASYNC_GENERATOR(async_as_completed, self->items, 4, ASYNC_FOREVER);
+    ASYNC_FOR(self->next, &self->ends) {
+        say_next((async_task *)(void *)self->next);
+    } ASYNC_END_FOR
+    assert_int_equal(self->items[3].done, 1);
+    async_task_release(self->t[0].task);
+    async_task_release(self->t[1].task);
+    ASYNC_END;
+}
+
+static void one_that_is_there_twice_comes_once(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(twice), 0);
+    assert_said("a@0 a=ok@0 b@1 b=ok@1");
+}
+
 struct nothing {
     ASYNC_FRAME;
     size_t count;
@@ -172,4 +208,5 @@ UNIT_MAIN(TEST(they_come_in_the_order_in_which_they_end),
           TEST(too_late_it_times_out_and_cancels_nothing),
           TEST(what_ended_in_time_is_yielded_before_that),
           TEST(cancelled_it_leaves_them_alone),
+          TEST(one_that_is_there_twice_comes_once),
           TEST(of_nothing_there_is_nothing_and_no_future_is_an_error))

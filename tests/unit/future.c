@@ -230,7 +230,7 @@ static void only_an_error_can_be_set_as_one(void **s)
     assert_int_equal(async_future_set_exception(&f, 1), ASYNC_EINVAL);
     assert_int_equal(async_future_set_exception(&f, -32769), ASYNC_EINVAL);
     assert_int_equal(async_future_set_exception(&f, ASYNC_ESTOPITERATION),
-                     ASYNC_EINVAL);
+                     ASYNC_ESTOPFUTURE);
     assert_false(async_future_done(&f));
     assert_int_equal(async_future_set_exception(&f, -32768), 0);
     assert_int_equal(async_future_result(&f), -32768);

@@ -1,5 +1,7 @@
 /* Where memory comes from, how much of it, and when there is none. */
 #define ASYNC_IMPLEMENTATION
+#include "../../async/group.h"
+#include "../../async/queue.h"
 #include "../../async/sync.h"
 #include "../../async/test/virtual.h"
 
@@ -682,6 +684,367 @@ static ASYNC(uses_semaphore)
     ASYNC_END;
 }
 
+/* Raises ENOMEM when the group has failed with that and with nothing else. */
+struct in_group { ASYNC_FRAME; async_object a, b; async_task_group group; };
+static ASYNC(in_group)
+{
+    size_t i;
+    ASYNC_BEGIN(in_group);
+    ASYNC_TRY {
+        ASYNC_TASK_GROUP(&self->group) {
+            if (!async_group_spawn(&self->group, self->a))
+                ASYNC_RAISE(async_last_error());
+            if (!async_group_spawn(&self->group, self->b))
+                ASYNC_RAISE(async_last_error());
+        } ASYNC_END_TASK_GROUP
+    } ASYNC_EXCEPT(ASYNC_EGROUP) {
+        for (i = 0; i < async_group_error_count(&self->group); i++)
+            assert_int_equal(async_group_error(&self->group, i), ASYNC_ENOMEM);
+        ASYNC_RAISE(ASYNC_ENOMEM);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+struct uses_group {
+    ASYNC_FRAME;
+    async_task_group group;
+    ASYNC_TASK_OF(deep) typed;
+};
+static ASYNC(uses_group)
+{
+    ASYNC_BEGIN(uses_group);
+    AWAIT(in_group, CO(deep, 20), CO(wide));
+    ASYNC_TRY {
+        ASYNC_TASK_GROUP(&self->group) {
+            ASYNC_GROUP_SPAWN(self->typed, &self->group, deep, 12);
+        } ASYNC_END_TASK_GROUP
+        assert_int_equal(ASYNC_TASK_RESULT(self->typed), 12);
+    } ASYNC_EXCEPT(ASYNC_EGROUP) {
+        assert_int_equal(async_group_error_count(&self->group), 1);
+        ASYNC_RAISE(async_group_error(&self->group, 0));
+    } ASYNC_FINALLY {
+        async_task_release(self->typed.task);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+static async_lock lock;
+struct uses_lock_deep { ASYNC_FRAME; };
+static ASYNC(uses_lock_deep)
+{
+    ASYNC_BEGIN(uses_lock_deep);
+    ASYNC_WITH(async_lock, &lock) {
+        AWAIT(deep, 9);
+    } ASYNC_END_WITH
+    ASYNC_END;
+}
+struct uses_lock { ASYNC_FRAME; };
+static ASYNC(uses_lock)
+{
+    ASYNC_BEGIN(uses_lock);
+    AWAIT(in_group, CO(uses_lock_deep), CO(uses_lock_deep));
+    assert_false(async_lock_locked(&lock));
+    ASYNC_END;
+}
+
+static async_event event;
+struct waits_for_event { ASYNC_FRAME; };
+static ASYNC(waits_for_event)
+{
+    ASYNC_BEGIN(waits_for_event);
+    AWAIT(async_event_wait, &event);
+    ASYNC_END;
+}
+struct sets_event { ASYNC_FRAME; };
+static ASYNC(sets_event)
+{
+    ASYNC_BEGIN(sets_event);
+    AWAIT(deep, 7);
+    async_event_set(&event);
+    ASYNC_END;
+}
+struct uses_event { ASYNC_FRAME; };
+static ASYNC(uses_event)
+{
+    ASYNC_BEGIN(uses_event);
+    async_event_clear(&event);
+    AWAIT(in_group, CO(waits_for_event), CO(sets_event));
+    ASYNC_END;
+}
+
+static async_condition condition;
+static int stock;
+static int in_stock(void *unused)
+{
+    (void)unused;
+    assert_true(async_condition_locked(&condition));
+    return stock;
+}
+struct takes { ASYNC_FRAME; };
+static ASYNC(takes)
+{
+    ASYNC_BEGIN(takes);
+    ASYNC_WITH(async_condition, &condition) {
+        ASYNC_TRY {
+            AWAIT(async_condition_wait_for, &condition, in_stock);
+            stock--;
+        } ASYNC_FINALLY {
+            assert_true(async_condition_locked(&condition));
+        } ASYNC_END_TRY
+    } ASYNC_END_WITH
+    ASYNC_END;
+}
+struct brings { ASYNC_FRAME; };
+static ASYNC(brings)
+{
+    ASYNC_BEGIN(brings);
+    AWAIT(async_sleep, 1);
+    ASYNC_WITH(async_condition, &condition) {
+        AWAIT(deep, 6);
+        stock++;
+        async_condition_notify(&condition, 1);
+    } ASYNC_END_WITH
+    ASYNC_END;
+}
+struct uses_condition { ASYNC_FRAME; };
+static ASYNC(uses_condition)
+{
+    ASYNC_BEGIN(uses_condition);
+    stock = 0;
+    ASYNC_TRY {
+        AWAIT(in_group, CO(takes), CO(brings));
+    } ASYNC_FINALLY {
+        assert_false(async_condition_locked(&condition));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+static async_bounded_semaphore bounded;
+struct uses_bounded_permit { ASYNC_FRAME; };
+static ASYNC(uses_bounded_permit)
+{
+    ASYNC_BEGIN(uses_bounded_permit);
+    ASYNC_WITH(async_bounded_semaphore, &bounded) {
+        AWAIT(deep, 4);
+    } ASYNC_END_WITH
+    ASYNC_END;
+}
+struct uses_bounded { ASYNC_FRAME; };
+static ASYNC(uses_bounded)
+{
+    ASYNC_BEGIN(uses_bounded);
+    ASYNC_TRY {
+        AWAIT(in_group, CO(uses_bounded_permit), CO(uses_bounded_permit));
+    } ASYNC_FINALLY {
+        assert_int_equal(async_bounded_semaphore_release(&bounded),
+                         ASYNC_EOVERRELEASED);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+static async_barrier barrier;
+struct meets { ASYNC_FRAME; int pause; };
+static ASYNC(meets)
+{
+    ASYNC_BEGIN(meets);
+    AWAIT(async_sleep, self->pause);
+    AWAIT(async_barrier_wait, &barrier);
+    ASYNC_END;
+}
+struct uses_barrier { ASYNC_FRAME; };
+static ASYNC(uses_barrier)
+{
+    ASYNC_BEGIN(uses_barrier);
+    ASYNC_TRY {
+        AWAIT(in_group, CO(meets, 1), CO(meets, 2));
+    } ASYNC_FINALLY {
+        assert_int_equal(async_barrier_n_waiting(&barrier), 0);
+        assert_false(async_condition_locked(&barrier.changed));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* A put that waits keeps its item on the stack, which may have to grow. */
+typedef struct large {
+    int n;
+    char bytes[200];
+} large;
+static ASYNC_QUEUE(large, 1) queue;
+struct puts_three { ASYNC_FRAME; large item; int i; };
+static ASYNC(puts_three)
+{
+    ASYNC_BEGIN(puts_three);
+    for (self->i = 0; self->i < 3; self->i++) {
+        self->item.n = self->i;
+        AWAIT_QUEUE_PUT(&queue, self->item);
+    }
+    AWAIT(async_queue_join, &queue.queue);
+    ASYNC_END;
+}
+struct gets_three { ASYNC_FRAME; large item; int i; };
+static ASYNC(gets_three)
+{
+    ASYNC_BEGIN(gets_three);
+    for (self->i = 0; self->i < 3; self->i++) {
+        AWAIT_WAIT_FOR(ASYNC_SECONDS(1), ASYNC_QUEUE_GET(&queue, &self->item));
+        assert_int_equal(self->item.n, self->i);
+        async_queue_task_done(&queue.queue);
+        AWAIT(deep, 3);
+    }
+    ASYNC_END;
+}
+struct uses_queue { ASYNC_FRAME; };
+static ASYNC(uses_queue)
+{
+    ASYNC_BEGIN(uses_queue);
+    ASYNC_QUEUE_INIT(&queue);
+    AWAIT(in_group, CO(puts_three), CO(gets_three));
+    assert_true(async_queue_empty(&queue.queue));
+    ASYNC_END;
+}
+
+static int greater(const void *a, const void *b)
+{
+    return *(const int *)b - *(const int *)a;
+}
+
+/* What has been put in before it could not grow is still there. */
+struct uses_growing_queue {
+    ASYNC_FRAME;
+    ASYNC_HEAP_QUEUE(int) queue;
+    int priority, i, n, error;
+};
+static ASYNC(uses_growing_queue)
+{
+    ASYNC_BEGIN(uses_growing_queue);
+    if (self->priority)
+        ASYNC_HEAP_PRIORITY_QUEUE_INIT(&self->queue, async_loop_of(co), 0,
+                                       greater);
+    else
+        ASYNC_HEAP_QUEUE_INIT(&self->queue, async_loop_of(co), 0);
+    ASYNC_TRY {
+        ASYNC_TRY {
+            for (; self->i < 40; self->i++)
+                AWAIT_QUEUE_PUT(&self->queue, self->i);
+        } ASYNC_FINALLY {
+            assert_int_equal(async_queue_qsize(&self->queue.queue), self->i);
+            while (self->n < self->i) {
+                int item = -1;
+                assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&self->queue, &item),
+                                 0);
+                self->n++;
+                assert_int_equal(item, self->priority ? self->i - self->n
+                                                      : self->n - 1);
+            }
+        } ASYNC_END_TRY
+    } ASYNC_FINALLY {
+        async_queue_destroy(&self->queue.queue);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+struct uses_timeout { ASYNC_FRAME; async_timeout limit; int n; };
+static ASYNC(uses_timeout)
+{
+    ASYNC_BEGIN(uses_timeout);
+    ASYNC_TIMEOUT(&self->limit, ASYNC_SECONDS(1)) {
+        AWAIT_INTO(self->n, deep, 13);
+        assert_int_equal(self->n, 13);
+    } ASYNC_END_TIMEOUT
+    ASYNC_TRY {
+        ASYNC_TIMEOUT(&self->limit, ASYNC_MS(1)) {
+            ASYNC_TRY {
+                AWAIT(sleeper);
+            } ASYNC_FINALLY {
+                AWAIT(deep, 5);
+            } ASYNC_END_TRY
+        } ASYNC_END_TIMEOUT
+        assert_true(0);
+    } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {}
+    ASYNC_END_TRY
+    ASYNC_END;
+}
+
+struct uses_wait {
+    ASYNC_FRAME;
+    async_task *tasks[2];
+    async_waited items[2];
+    struct async_as_completed ends;
+    async_future *next;
+    int i, n;
+};
+static ASYNC(uses_wait)
+{
+    ASYNC_BEGIN(uses_wait);
+    ASYNC_TRY {
+        for (self->i = 0; self->i < 2; self->i++) {
+            self->tasks[self->i] = async_create_task(CO(deep, 5 + self->i));
+            if (!self->tasks[self->i]) ASYNC_RAISE(async_last_error());
+            self->items[self->i].future = &self->tasks[self->i]->future;
+        }
+        AWAIT(async_wait, self->items, 2, ASYNC_FOREVER,
+              ASYNC_FIRST_COMPLETED);
+        self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 2,
+                                     ASYNC_SECONDS(1));
+        ASYNC_FOR(self->next, &self->ends) {
+            AWAIT_FUTURE(self->next);
+            AWAIT(deep, 4);
+            self->n++;
+        } ASYNC_END_FOR
+        assert_int_equal(self->n, 2);
+    } ASYNC_FINALLY {
+        async_task_release(self->tasks[0]);
+        async_task_release(self->tasks[1]);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* Generators that await, one inside the other, and clean up. */
+static int open_generators;
+struct counts { ASYNC_YIELDS(int); int to, i; };
+static ASYNC(counts)
+{
+    ASYNC_BEGIN(counts);
+    open_generators++;
+    ASYNC_TRY {
+        for (; self->i < self->to; self->i++) {
+            AWAIT(deep, self->i);
+            ASYNC_YIELD(self->i);
+        }
+    } ASYNC_FINALLY {
+        open_generators--;
+        AWAIT(deep, 3);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+struct counts_twice { ASYNC_YIELDS(int); struct counts once; };
+static ASYNC(counts_twice)
+{
+    ASYNC_BEGIN(counts_twice);
+    self->once = ASYNC_GENERATOR(counts, 3);
+    ASYNC_YIELD_FROM(&self->once);
+    self->once = ASYNC_GENERATOR(counts, 5);
+    ASYNC_YIELD_FROM(&self->once);
+    ASYNC_END;
+}
+struct uses_generator { ASYNC_FRAME; struct counts_twice all; int n, sum; };
+static ASYNC(uses_generator)
+{
+    ASYNC_BEGIN(uses_generator);
+    self->all = ASYNC_GENERATOR(counts_twice);
+    ASYNC_TRY {
+        ASYNC_FOR(self->n, &self->all) {
+            AWAIT(deep, 2);
+            self->sum += self->n;
+            if (self->sum == 9) break; /* before its end */
+        } ASYNC_END_FOR
+        assert_int_equal(self->sum, 9);
+    } ASYNC_FINALLY {
+        assert_int_equal(open_generators, 0);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
 /* All of them, one after the other, whatever has become of the one before. */
 struct everything { ASYNC_RETURNS(int); int error; };
 static ASYNC(everything)
@@ -707,6 +1070,31 @@ static ASYNC(everything)
     meet(self->error);
     AWAIT_CATCH(self->error, uses_semaphore);
     meet(self->error);
+    AWAIT_CATCH(self->error, uses_group);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_lock);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_event);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_condition);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_bounded);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_barrier);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_queue);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_growing_queue);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_growing_queue, .priority = 1);
+    meet(self->error);
+    AWAIT_CATCH(self->error, uses_wait);
+    meet(self->error);
+    /* With stacks of their own, which have not grown yet. */
+    AWAIT_CATCH(self->error, in_group, CO(uses_timeout), CO(uses_generator));
+    meet(self->error);
+    AWAIT_CATCH(self->error, in_group, CO(uses_wait_for), CO(uses_shield));
+    meet(self->error);
     ASYNC_RETURN(42);
     ASYNC_END;
 }
@@ -720,12 +1108,15 @@ static long run_refusing(long at, long refuse)
     open_refusing(at, refuse);
     async_loop_set_exception_handler(&loop.base, meet_reported, NULL);
     async_semaphore_init(&two_permits, 2);
+    async_bounded_semaphore_init(&bounded, 1);
+    async_barrier_init(&barrier, 2);
     meet(ASYNC_RUN_UNTIL_COMPLETE_INTO(n, &loop.base, everything));
     run_dry(); /* what was left behind ends by itself */
     refused = memory.refused;
     assert_int_equal(met_others, 0);
     assert_int_equal(met_enomem > 0, refused > 0);
     assert_false(async_semaphore_locked(&two_permits));
+    assert_false(async_lock_locked(&lock));
     assert_int_equal(async_loop_count_tasks(&loop.base), 0);
     /* As good as new. */
     memory.refuse = 0;

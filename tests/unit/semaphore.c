@@ -101,7 +101,8 @@ static void locked_tells_whether_acquiring_would_have_to_wait(void **s)
 static void it_cannot_begin_with_less_than_no_permit(void **s)
 {
     (void)s;
-    assert_int_equal(async_semaphore_init(&semaphore, -1), ASYNC_EINVAL);
+    assert_int_equal(async_semaphore_init(&semaphore, -1),
+                     ASYNC_ESEMAPHOREVALUE);
     assert_true(async_semaphore_locked(&semaphore));
     async_semaphore_release(&semaphore); /* but it can be used */
     assert_false(async_semaphore_locked(&semaphore));
@@ -592,7 +593,8 @@ static void a_bounded_one_cannot_be_released_more_often_than_acquired(void **s)
 static void a_bounded_one_cannot_begin_with_less_than_no_permit(void **s)
 {
     (void)s;
-    assert_int_equal(async_bounded_semaphore_init(&bounded, -1), ASYNC_EINVAL);
+    assert_int_equal(async_bounded_semaphore_init(&bounded, -1),
+                     ASYNC_ESEMAPHOREVALUE);
     assert_int_equal(async_bounded_semaphore_release(&bounded),
                      ASYNC_EOVERRELEASED);
     assert_true(async_bounded_semaphore_locked(&bounded));

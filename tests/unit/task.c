@@ -641,6 +641,45 @@ static void a_task_cannot_await_itself(void **s)
     assert_int_equal(RUN(self_await), ASYNC_ESELFAWAIT);
 }
 
+/* The order is asyncio's: it learns of it in the next iteration. */
+struct awaits_itself { ASYNC_FRAME; int cancels, error; };
+static ASYNC(awaits_itself)
+{
+    ASYNC_BEGIN(awaits_itself);
+    if (self->cancels) async_task_cancel(async_current_task());
+    ASYNC_TRY {
+        AWAIT_TASK(async_current_task());
+    } ASYNC_EXCEPT_ALL(self->error) {
+        say("%s", async_error_name(self->error));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+struct itself_and_others { ASYNC_FRAME; int cancels; async_task *a, *b; };
+static ASYNC(itself_and_others)
+{
+    ASYNC_BEGIN(itself_and_others);
+    self->a = async_create_task(CO(awaits_itself, self->cancels));
+    self->b = async_create_task(CO(work, "b"));
+    AWAIT_JOIN(self->a);
+    AWAIT_JOIN(self->b);
+    ASYNC_END;
+}
+
+static void a_task_that_awaits_itself_learns_it_in_the_next_iteration(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(itself_and_others), 0);
+    assert_said("b ASYNC_ESELFAWAIT");
+}
+
+static void cancelled_before_that_it_is_cancelled(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(itself_and_others, .cancels = 1), 0);
+    assert_said("b ASYNC_ECANCELED");
+}
+
 struct foreign { ASYNC_FRAME; async_task *task; };
 static ASYNC(foreign)
 {
@@ -1396,6 +1435,8 @@ UNIT_MAIN(
     TEST(nobody_can_set_the_result_of_a_task),
     TEST(a_task_has_done_callbacks_as_a_future_has),
     TEST(a_task_cannot_await_itself),
+    TEST(a_task_that_awaits_itself_learns_it_in_the_next_iteration),
+    TEST(cancelled_before_that_it_is_cancelled),
     TEST(a_pending_task_of_another_loop_cannot_be_awaited),
     TEST(creating_a_task_needs_a_running_loop),
     TEST(a_closed_loop_takes_no_task),

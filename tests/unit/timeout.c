@@ -371,7 +371,7 @@ static void only_while_it_runs_can_it_be_moved(void **s)
     (void)s;
     assert_int_equal(RUN(states), 0);
     assert_said("ASYNC_ETIMEOUTNEW ASYNC_ETIMEOUTOVER cancelled@1 "
-                "ASYNC_ETIMEOUTEXPIRED ASYNC_ETIMEOUTEXPIRED");
+                "ASYNC_ETIMEOUTEXPIRING ASYNC_ETIMEOUTEXPIRED");
 }
 
 /* --- misuse, and what else goes through ---------------------------------- */

@@ -280,6 +280,24 @@ static void without_time_a_pending_future_is_cancelled(void **s)
     assert_said("ASYNC_ETIMEDOUT@0 0");
 }
 
+struct pending_gathering { ASYNC_FRAME; async_gathering all; };
+static ASYNC(pending_gathering)
+{
+    ASYNC_BEGIN(pending_gathering);
+    async_gather_add(&self->all, CO(work, "never", 1));
+    AWAIT(limits, async_future_object(async_gather_start(&self->all)), 0);
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+/* Its future fails with the cancellation, and is not itself cancelled. */
+static void without_time_a_pending_gathering_is_cancelled(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(pending_gathering), 0);
+    assert_said("ASYNC_ETIMEDOUT@0 0");
+}
+
 struct pending_task { ASYNC_FRAME; int begun, cancelled; async_task *task; };
 static ASYNC(pending_task)
 {
@@ -873,6 +891,34 @@ an_error_of_it_after_the_awaiter_was_cancelled_is_reported(void **s)
                 "[Task exception was never retrieved: EKEY]");
 }
 
+struct fails_and_cancels { ASYNC_FRAME; async_task *whom; };
+static ASYNC(fails_and_cancels)
+{
+    ASYNC_BEGIN(fails_and_cancels);
+    async_task_cancel(self->whom);
+    ASYNC_RAISE(EKEY);
+    ASYNC_END;
+}
+struct shields_one_that_cancels { ASYNC_FRAME; int error; };
+static ASYNC(shields_one_that_cancels)
+{
+    ASYNC_BEGIN(shields_one_that_cancels);
+    ASYNC_TRY {
+        AWAIT(async_shield, CO(fails_and_cancels, async_current_task()));
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    say_end(self->error);
+    ASYNC_END;
+}
+
+/* As in asyncio: the shield has been told. */
+static void an_error_of_it_in_the_same_iteration_counts_as_taken(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(shields_one_that_cancels), 0);
+    assert_said("ASYNC_ECANCELED@0");
+}
+
 struct limits_shield { ASYNC_FRAME; ASYNC_TASK_OF(work) t; int n; };
 static ASYNC(limits_shield)
 {
@@ -1005,6 +1051,7 @@ UNIT_MAIN(
     TEST(without_time_a_coroutine_is_never_started),
     TEST(without_time_what_is_done_is_taken_without_suspending),
     TEST(without_time_a_pending_future_is_cancelled),
+    TEST(without_time_a_pending_gathering_is_cancelled),
     TEST(without_time_a_pending_task_is_cancelled_and_waited_for),
     TEST(cancelled_while_it_waits_for_the_cleanup_it_leaves_at_once),
     TEST(a_task_is_cancelled_when_the_time_is_over),
@@ -1032,6 +1079,7 @@ UNIT_MAIN(
     TEST(what_is_done_already_is_taken_without_suspending),
     TEST(a_shielded_coroutine_goes_on_as_a_task_of_its_own),
     TEST(an_error_of_it_after_the_awaiter_was_cancelled_is_reported),
+    TEST(an_error_of_it_in_the_same_iteration_counts_as_taken),
     TEST(with_a_shield_a_limit_gives_up_without_cancelling),
     TEST(a_shielded_cleanup_ends_even_if_cancelled_again),
     TEST(each_who_awaits_it_may_have_a_shield_of_its_own),
