@@ -1,8 +1,8 @@
 /* Each ASYNC_PT_* once, in a trace, and loops with a wait inside, whose counter
  * lives in a struct: SDCC with its global common subexpressions keeps the
  * counter's address in a register across the wait and loses it. */
-#include "../../../async.h"
-#include "machine.h"
+#include "async.h"
+#include "examples/firmware/board.h"
 
 struct counting { async_pt pt; uint16_t since; uint8_t n; };
 
@@ -17,9 +17,9 @@ static void say(const char *what, uint8_t n)
     digit[0] = (char)('0' + n % 10);
     digit[1] = '\n';
     digit[2] = '\0';
-    machine_print(what);
-    machine_print(" ");
-    machine_print(digit);
+    board_print(what);
+    board_print(" ");
+    board_print(digit);
 }
 
 static ASYNC_PT_THREAD(child(async_pt *pt, uint8_t number))
@@ -76,7 +76,7 @@ static ASYNC_PT_THREAD(count(struct counting *c, uint8_t to))
 int main(void)
 {
     uint8_t i;
-    machine_start();
+    board_init();
     say("size", (uint8_t)sizeof(async_pt));
     say("waiting", (uint8_t)parent(&parent_state));
     say("waiting", (uint8_t)parent(&parent_state));
@@ -95,7 +95,7 @@ int main(void)
 
     for (i = 0; i < 100 && ASYNC_PT_ALIVE(count(&counted, 5)); i++) {}
     say(i < 100 ? "counted" : "never counted", counted.n);
-    machine_print("done\n");
-    machine_stop();
+    board_print("done\n");
+    board_exit(0);
     return 0;
 }

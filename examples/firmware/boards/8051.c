@@ -2,19 +2,19 @@
  * LEDs at P1.0 and P1.1.  Text goes to ucsim's interface at xram[0xffff]. */
 #include <8051.h>
 
-#include "machine.h"
+#include "../board.h"
 
 static volatile __xdata __at(0xffff) unsigned char simulator;
-static volatile uint16_t ticks;
+static volatile uint32_t ticks;
 
-void tick(void) __interrupt(1)
+void board_tick(void) __interrupt(1)
 {
     TH0 = 0xfc;
     TL0 = 0x18;
     ticks++;
 }
 
-void machine_start(void)
+void board_init(void)
 {
     TMOD = 0x21;
     TH0 = 0xfc;
@@ -25,35 +25,31 @@ void machine_start(void)
     EA = 1;
 }
 
-uint16_t machine_now(void)
+uint32_t board_ticks(void)
 {
-    uint16_t now;
+    uint32_t now;
     EA = 0;
     now = ticks;
     EA = 1;
     return now;
 }
 
-void machine_led(uint8_t number, uint8_t on)
+void board_led(uint8_t led, uint8_t on)
 {
-    uint8_t bit = (uint8_t)(1 << number);
+    uint8_t bit = (uint8_t)(1 << led);
     if (on)
         P1 |= bit;
     else
         P1 &= (uint8_t)~bit;
 }
 
-uint8_t machine_leds(void)
+void board_sleep_until(uint32_t when)
 {
-    return P1 & 3;
-}
-
-void machine_sleep(void)
-{
+    (void)when; /* each tick wakes it */
     PCON |= 1;
 }
 
-void machine_print(const char *text)
+void board_print(const char *text)
 {
     for (; *text; text++) {
         simulator = 'p';
@@ -61,8 +57,9 @@ void machine_print(const char *text)
     }
 }
 
-void machine_stop(void)
+void board_exit(uint8_t status)
 {
+    (void)status; /* the simulator has none */
     simulator = 's';
     for (;;) {}
 }

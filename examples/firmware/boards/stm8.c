@@ -1,6 +1,6 @@
 /* STM8S105 at 2 MHz (its HSI divided by 8): timer 4 ticks, LEDs at PA4
  * and PA5.  It polls: ucsim 0.6 never comes back from WFI.  Text goes to ucsim's interface at rom[0x7fff]. */
-#include "machine.h"
+#include "../board.h"
 
 #define REGISTER(address) (*(volatile uint8_t *)(address))
 #define PA_ODR REGISTER(0x5000)
@@ -13,15 +13,15 @@
 #define TIM4_ARR REGISTER(0x5346)
 
 static volatile __at(0x7fff) unsigned char simulator;
-static volatile uint16_t ticks;
+static volatile uint32_t ticks;
 
-void tick(void) __interrupt(23)
+void board_tick(void) __interrupt(23)
 {
     TIM4_SR = 0;
     ticks++;
 }
 
-void machine_start(void)
+void board_init(void)
 {
     PA_DDR |= 0x30;
     PA_CR1 |= 0x30;
@@ -33,35 +33,31 @@ void machine_start(void)
     __asm__("rim");
 }
 
-uint16_t machine_now(void)
+uint32_t board_ticks(void)
 {
-    uint16_t now;
+    uint32_t now;
     __asm__("sim");
     now = ticks;
     __asm__("rim");
     return now;
 }
 
-void machine_led(uint8_t number, uint8_t on)
+void board_led(uint8_t led, uint8_t on)
 {
-    uint8_t bit = (uint8_t)(0x10 << number);
+    uint8_t bit = (uint8_t)(0x10 << led);
     if (on)
         PA_ODR |= bit;
     else
         PA_ODR &= (uint8_t)~bit;
 }
 
-uint8_t machine_leds(void)
+void board_sleep_until(uint32_t when)
 {
-    return (uint8_t)(PA_ODR >> 4) & 3;
-}
-
-void machine_sleep(void)
-{
+    (void)when; /* each tick wakes it */
     __asm__("nop");
 }
 
-void machine_print(const char *text)
+void board_print(const char *text)
 {
     for (; *text; text++) {
         simulator = 'p';
@@ -69,8 +65,9 @@ void machine_print(const char *text)
     }
 }
 
-void machine_stop(void)
+void board_exit(uint8_t status)
 {
+    (void)status; /* the simulator has none */
     simulator = 's';
     for (;;) {}
 }
