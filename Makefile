@@ -16,7 +16,8 @@ HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
-.PHONY: help run test conformance deps examples bench-core lint format install \
+.PHONY: help run test conformance deps examples bench-core firmware-test firmware-sizes \
+        lint format install \
         uninstall clean
 
 help:
@@ -25,6 +26,8 @@ help:
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
 	@echo 'make examples      build the examples, into $(BIN)'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
+	@echo 'make firmware-test builds the firmware images and runs them in emulators'
+	@echo 'make firmware-sizes what the blink examples cost on each board'
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
 	@echo 'make deps          install what is missing (run and test do so first)'
@@ -62,6 +65,14 @@ deps:
 bench-core:
 	@packaging/deps test
 	@bench/core/run
+
+firmware-test:
+	@packaging/deps firmware
+	@tests/firmware/run $(T)
+
+firmware-sizes:
+	@packaging/deps firmware
+	@tests/firmware/sizes
 
 lint:
 	@packaging/deps lint

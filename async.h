@@ -245,7 +245,8 @@ extern "C" {
       "Token was created by a different ContextVar")                          \
     X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
-    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")
+    X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")                         \
+    X(ASYNC_EOVERRUN, -5080, "bytes were lost")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -689,8 +690,9 @@ typedef struct async_traceback {
  * count is 0 when there was none. */
 void async_traceback_of(const async *co, async_traceback *traceback);
 
-/* Replaces it by the error that was being handled when this one was raised,
- * in an EXCEPT or FINALLY arm.  Returns 0, and leaves it, if there was none.
+/* Replaces it by the error that was being handled when this one was raised, in
+ * an EXCEPT or FINALLY arm or in what that awaited.  Returns 0, and leaves it,
+ * if there was none.
  * Counterpart: __context__. */
 int async_traceback_context(async_traceback *traceback);
 
@@ -1055,9 +1057,10 @@ async_status async__call(async *co, async_frame *caller, async_object object);
 int async__drive(async_frame *generator, int error);
 int async__drive_close(async_frame *generator);
 #ifndef ASYNC_NO_TRACEBACK
-ASYNC__COLD void async__passed(async *co, const async_info *info, int line);
+ASYNC__COLD void async__passed(async *co, const async_info *info, int line,
+                               int arm);
 #else
-#define async__passed(co, info, line) ((void)0)
+#define async__passed(co, info, line, arm) ((void)0)
 #endif
 
 /* When the stack is full: the memory of the child's frame in a new chunk, or
@@ -1396,15 +1399,17 @@ async__object(async_function *start, const void *frame, size_t size,
         AWAIT_needs_ASYNC_BEGIN_before_it = 0,                                \
         async__generator = sizeof(self->frame.is.kind) > 2,                   \
         async__handler = 0,                                                   \
+        async__block = 0,                                                     \
         async__depth = 0,                                                     \
         async__in_arm = 0,                                                    \
         async__handling = 0                                                   \
     };                                                                        \
     ASYNC__FRAME_CHECK(name)                                                  \
     ASYNC__LINE_CHECK                                                         \
-    int async__exit = 0, async__ran = 0;                                      \
+    int async__exit = 0, async__ran = 0, async__arm = 0;                      \
     async__state async__target = 0;                                           \
     (void)async__exit, (void)async__ran, (void)async__target, (void)self;     \
+    (void)async__arm;                                                         \
     if (0) goto async__dispatch;                                              \
   async__dispatch:                                                            \
     do {                                                                      \
@@ -1415,6 +1420,10 @@ async__object(async_function *start, const void *frame, size_t size,
             {
 
 #define ASYNC__END                                                            \
+                ASYNC__ASSERT((int)async__block == 0,                         \
+                              "a block before ASYNC_END has no END of its "   \
+                              "own: ASYNC_END_TRY, ASYNC_END_FOR, "           \
+                              "ASYNC_END_WITH and so on");                    \
                 ASYNC__FINISH;                                                \
             }                                                                 \
         }                                                                     \
@@ -1422,8 +1431,10 @@ async__object(async_function *start, const void *frame, size_t size,
     async__stray_exit(&async__info, async__self);                             \
     ASYNC__FINISH;                                                            \
   ASYNC_END_is_missing: ASYNC__UNUSED;                                        \
-    async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state));      \
+    async__passed(co, &async__info, ASYNC__LINE_OF(async__self->state),       \
+                  async__arm);                                                \
     if (async__target) {                                                      \
+        async__arm = 0;                                                       \
         async__self->state = async__target;                                   \
         goto async__dispatch;                                                 \
     }                                                                         \
@@ -1447,11 +1458,17 @@ async__object(async_function *start, const void *frame, size_t size,
         return async__leave(co, async__self, async__generator);               \
     } while (0)
 
-/* The same for an error that appears here: noted for the traceback. */
+/* The same for an error that appears here: noted for the traceback, with the
+ * arm in which it does, for that was handling another. */
 #ifdef ASYNC_NO_TRACEBACK
 #define ASYNC__NOTE_LINE ((void)0)
 #else
-#define ASYNC__NOTE_LINE async__self->state = ASYNC__AT(0)
+#define ASYNC__NOTE_LINE                                                      \
+    async__self->state = ASYNC__AT(0);                                        \
+    if ((int)async__handling > 0) async__arm = async__handling;               \
+    if ((int)async__handling < 0 &&                                           \
+        ASYNC__PARKED((int)async__depth - 1) < 0)                             \
+        async__arm = -(int)async__handling
 #endif
 #define ASYNC__FAIL                                                           \
     do {                                                                      \
@@ -1465,11 +1482,7 @@ async__object(async_function *start, const void *frame, size_t size,
 #define ASYNC__RAISE(error_)                                                  \
     do {                                                                      \
         (void)AWAIT_needs_ASYNC_BEGIN_before_it;                              \
-        async__raised_while(                                                  \
-            co, (error_),                                                     \
-            async__handling == 1 ||                                           \
-                (async__handling == 2 &&                                      \
-                 ASYNC__PARKED((int)async__depth - 1) < 0));                  \
+        async__raised(co, (error_));                                          \
         ASYNC__FAIL;                                                          \
     } while (0)
 
@@ -1703,6 +1716,7 @@ extern "C" {
 #define ASYNC__TRY                                                            \
     {                                                                         \
         ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__block = ASYNC__BLOCK_TRY,                         \
                      async__outer = async__handler,                           \
                      async__outer_depth = async__depth,                       \
                      async__has_finally = 0)                                  \
@@ -1718,7 +1732,7 @@ extern "C" {
             ASYNC__BODY_END                                                   \
         } else if ((caught) && ((co->error = 0), 1)) {                        \
             ASYNC__SCOPE(async__handler = (int)async__try + 1,                \
-                         async__in_arm = 1, async__handling = 1)              \
+                         async__in_arm = 1, async__handling = __LINE__)       \
             ASYNC__BODY
 
 #define ASYNC__ELSE                                                           \
@@ -1736,7 +1750,7 @@ extern "C" {
         ASYNC__CASE(async__try + 1)                                           \
         {                                                                     \
             ASYNC__SCOPE(async__handler = async__outer, async__in_arm = 1,    \
-                         async__handling = 2,                                 \
+                         async__handling = -__LINE__,                         \
                          async__depth = (int)async__outer_depth + 1,          \
                          async__has_finally = 1)                              \
             ASYNC__ASSERT((int)async__depth <= ASYNC__FINALLY_DEPTH,          \
@@ -1746,6 +1760,7 @@ extern "C" {
             ASYNC__BODY
 
 #define ASYNC__END_TRY                                                        \
+            ASYNC__ENDS(TRY);                                                 \
             ASYNC__BODY_END                                                   \
             if (async__has_finally && !co->error)                             \
                 co->error = ASYNC__PARKED((int)async__depth - 1);             \
@@ -1754,6 +1769,19 @@ extern "C" {
         }                                                                     \
         ASYNC__GO_ON_LEAVING                                                  \
     }
+
+/* Each block says in its scope which one it is (async__block), so that an END
+ * of another one, or none at all, is found where it stands. */
+enum {
+    ASYNC__BLOCK_TRY = 1,
+    ASYNC__BLOCK_FOR,
+    ASYNC__BLOCK_WITH,
+    ASYNC__BLOCK_TIMEOUT,
+    ASYNC__BLOCK_TASK_GROUP
+};
+#define ASYNC__ENDS(kind)                                                     \
+    ASYNC__ASSERT((int)async__block == (int)ASYNC__BLOCK_##kind,              \
+                  "ASYNC_END_" #kind " ends another block than ASYNC_" #kind)
 
 /* Behind a block: what it was left with goes on. */
 #define ASYNC__GO_ON_LEAVING                                                  \
@@ -1773,13 +1801,17 @@ extern "C" {
  * label 1, within `if (co->error) {`, and the body, when it has been left, goes
  * back there with what it was left with, which label 3, behind it, goes on
  * with. */
+#define ASYNC__BLOCK(kind)                                                    \
+    ASYNC__SCOPE(async__try = ASYNC__AT(1),                                   \
+                 async__block = ASYNC__BLOCK_##kind)
 #define ASYNC__BLOCK_BODY                                                     \
             async__self->state = ASYNC__AT(3);                                \
             goto async__dispatch;                                             \
         } else {                                                              \
             ASYNC__SCOPE(async__handler = async__try)                         \
             ASYNC__BODY
-#define ASYNC__END_BLOCK                                                      \
+#define ASYNC__END_BLOCK(kind)                                                \
+            ASYNC__ENDS(kind);                                                \
             ASYNC__BODY_END                                                   \
         }                                                                     \
         if (!co->error) co->error = ASYNC__LEAVING;                           \
@@ -1893,6 +1925,7 @@ extern "C" {
 #define ASYNC__FOR(place, generator_)                                         \
     {                                                                         \
         ASYNC__SCOPE(async__try = ASYNC__AT(1),                               \
+                     async__block = ASYNC__BLOCK_FOR,                         \
                      async__outer = async__handler)                           \
         ASYNC__ONE_A_LINE                                                     \
         ASYNC__FALLTHROUGH;                                                   \
@@ -1916,6 +1949,7 @@ extern "C" {
             (place) = (generator_)->frame.value;
 
 #define ASYNC__END_FOR                                                        \
+            ASYNC__ENDS(FOR);                                                 \
         }                                                                     \
         co->error = ASYNC__BREAKING;                                          \
         async__self->state = (async__state)async__try;                        \
@@ -2142,7 +2176,9 @@ typedef struct async__note {
     const async_info *info;
     const async *from; /* with info NULL: it was raised there first */
     int line, error;
-    int handling; /* with info NULL: raised while another was handled */
+    /* Raised while another was handled: with info NULL, the one before; else
+     * the arm that did it, by its line. */
+    int handling;
 } async__note;
 static __thread async__note async__notes[ASYNC_TRACEBACK_SIZE];
 static __thread unsigned async__notes_made;
@@ -2157,11 +2193,31 @@ static async__note *async__new_note(const async *who, int error)
     return note;
 }
 
-void async__passed(async *co, const async_info *info, int line)
+void async__passed(async *co, const async_info *info, int line, int arm)
 {
     async__note *note = async__new_note(co, co->error);
     note->info = info;
     note->line = line;
+    note->handling = arm;
+}
+
+static int async__noted(unsigned at)
+{
+    return at > 0 && async__notes_made - at < ASYNC_TRACEBACK_SIZE;
+}
+
+/* Behind the note of the error that an arm handled when another was raised,
+ * with the note before `at`: the last that passed the frame above the arm.  0
+ * when it has been overwritten. */
+static unsigned async__handled(const async__note *arm, unsigned at)
+{
+    while (async__noted(at)) {
+        const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
+        if (note->who == arm->who && note->info == arm->info &&
+            note->line <= arm->handling)
+            return at + 1;
+    }
+    return 0;
 }
 
 /* Walks the notes from `at` backwards: from each coroutine that the error
@@ -2169,10 +2225,11 @@ void async__passed(async *co, const async_info *info, int line)
 static void async__trace(const async *co, unsigned at,
                          async_traceback *traceback)
 {
+    const async__note *arm = NULL; /* the innermost that was handling */
     size_t i, n = 0;
     traceback->error = 0;
     traceback->who = NULL;
-    while (at > 0 && async__notes_made - at < ASYNC_TRACEBACK_SIZE) {
+    while (async__noted(at)) {
         const async__note *note = &async__notes[--at % ASYNC_TRACEBACK_SIZE];
         if (note->who != co) continue;
         if (traceback->error == 0) traceback->error = note->error;
@@ -2181,15 +2238,20 @@ static void async__trace(const async *co, unsigned at,
             traceback->entries[n].name = ASYNC__INFO_NAME(note->info);
             traceback->entries[n].file = ASYNC__INFO_FILE(note->info);
             traceback->entries[n].line = note->line;
+            if (note->handling && traceback->who == NULL) arm = note;
             n++;
-        } else if (note->from != NULL && !note->handling) {
-            co = note->from;
-        } else {
-            if (note->handling)
-                traceback->who = note->from != NULL ? note->from : co;
-            traceback->at = at;
-            break;
+            continue;
         }
+        if (traceback->who == NULL && note->handling) {
+            traceback->who = note->from != NULL ? note->from : co;
+            traceback->at = at;
+        } else if (arm != NULL) {
+            traceback->at = async__handled(arm, at);
+            if (traceback->at > 0) traceback->who = arm->who;
+            arm = NULL;
+        }
+        if (note->from == NULL || note->handling) break;
+        co = note->from;
     }
     traceback->count = n;
     for (i = 0; i < n / 2; i++) {

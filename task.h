@@ -402,7 +402,7 @@ typedef struct async_timeout async_timeout;
     ASYNC__TIMEOUT(timeout, async__timeout_enter, delay)
 #define ASYNC_TIMEOUT_AT(timeout, when)                                       \
     ASYNC__TIMEOUT(timeout, async__timeout_enter_at, when)
-#define ASYNC_END_TIMEOUT ASYNC__END_BLOCK
+#define ASYNC_END_TIMEOUT ASYNC__END_BLOCK(TIMEOUT)
 
 /* Moves the deadline of a block that runs, from anywhere on its loop;
  * ASYNC_FOREVER takes it away.
@@ -465,12 +465,14 @@ ASYNC(async_wait);
  *         AWAIT_FUTURE(self->future);              does not suspend
  *     } ASYNC_END_FOR
  *
- * The time counts from the first step.
+ * The time counts from the first step.  A future that is there twice is yielded
+ * once.
  * Errors   ASYNC_ETIMEDOUT when the time is over and those that ended before
- *          have been yielded: the items' `done` tells which are left.  Those of
- *          async_wait; but no items are the end, not an error.
+ *          have been yielded: once, and that is the end; the items' `done`
+ *          tells which are left.  (asyncio's plain `for` raises it for each of
+ *          these.)  Those of async_wait; but no items are the end, not an
+ *          error.
  * Cancel   is raised, and ends it; the futures are left alone
- * One that is there twice is yielded once.
  * Counterpart: asyncio.as_completed(), iterated by `async for`. */
 struct async_as_completed;
 ASYNC(async_as_completed);
@@ -902,7 +904,7 @@ static inline int async_timeout_expired(const async_timeout *timeout)
  * stands behind. */
 #define ASYNC__TIMEOUT(timeout_, enter, until)                                \
     {                                                                         \
-        ASYNC__SCOPE(async__try = ASYNC__AT(1))                               \
+        ASYNC__BLOCK(TIMEOUT)                                                 \
         ASYNC__ONE_A_LINE                                                     \
         if (enter((timeout_), co, (until))) ASYNC__FAIL;                      \
         ASYNC__FALLTHROUGH;                                                   \
@@ -1728,8 +1730,9 @@ int async_task_uncancel(async_task *task)
 /* The same by hand, in half the code. */
 ASYNC(async_sleep)
 {
-    struct async_sleep *self = (struct async_sleep *)async__frame_of_async_sleep;
-    async_frame *frame = &self->frame.is.head;
+    struct async_sleep *const self =
+        (struct async_sleep *)async__frame_of_async_sleep;
+    async_frame *const frame = &self->frame.is.head;
     static const async_info info = ASYNC__INFO(async_sleep);
     if (frame->state == 0) {
         frame->state = ASYNC__AT(0);

@@ -51,7 +51,7 @@ extern "C" {
  * ------------------------------------------------------------------------ */
 typedef struct async_task_group async_task_group;
 #define ASYNC_TASK_GROUP(group) ASYNC__TASK_GROUP(group)
-#define ASYNC_END_TASK_GROUP ASYNC__END_BLOCK
+#define ASYNC_END_TASK_GROUP ASYNC__END_BLOCK(TASK_GROUP)
 
 /* ------------------------------------------------------------------------
  * MEMBERS
@@ -216,7 +216,7 @@ static inline size_t async_group_error_count(const async_task_group *group)
  * which waits at 0; 3 stands behind. */
 #define ASYNC__TASK_GROUP(group_)                                             \
     {                                                                         \
-        ASYNC__SCOPE(async__try = ASYNC__AT(1))                               \
+        ASYNC__BLOCK(TASK_GROUP)                                              \
         ASYNC__ONE_A_LINE                                                     \
         if (async__group_enter((group_), co)) ASYNC__FAIL;                    \
         ASYNC__FALLTHROUGH;                                                   \

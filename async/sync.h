@@ -326,7 +326,7 @@ static inline int async_barrier_broken(const async_barrier *barrier);
  * Counterpart: async with lock.
  * ------------------------------------------------------------------------ */
 #define ASYNC_WITH(type, object) ASYNC__WITH(type, object)
-#define ASYNC_END_WITH ASYNC__END_BLOCK
+#define ASYNC_END_WITH ASYNC__END_BLOCK(WITH)
 
 /* ========================================================================
  * PRIVATE
@@ -360,7 +360,7 @@ static inline int async_barrier_broken(const async_barrier *barrier)
  * way out, where the object is still known; 3 stands behind. */
 #define ASYNC__WITH(type, object)                                             \
     {                                                                         \
-        ASYNC__SCOPE(async__try = ASYNC__AT(1))                               \
+        ASYNC__BLOCK(WITH)                                                    \
         ASYNC__AWAIT(ASYNC__CAT(type, _acquire), (object), );                 \
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(ASYNC__AT(1))                                             \

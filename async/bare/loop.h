@@ -24,7 +24,6 @@
  *
  *   THE LOOP           its making and running
  *   INTERRUPTS         waking it
- *   WATCHING           a watchdog, idle time, overruns
  *   PRIVATE
  *
  * async/bare/interrupt.h has what interrupts tell tasks: flags, bytes, edges.
@@ -33,11 +32,6 @@
 #define CAESURA_BARE_LOOP_H
 
 #include "../../task.h"
-
-#if ASYNC_TIME_BITS != 32
-#error "the bare loop counts ticks: define ASYNC_STATIC_ONLY (or \
-ASYNC_FREESTANDING, or ASYNC_TIME_BITS 32) for the whole program"
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,7 +43,8 @@ extern "C" {
 typedef struct async_bare_loop async_bare_loop;
 
 /* The board's clock.  It may tick at any rate, ASYNC_TICKS_PER_SECOND, and wrap
- * at 2^32; one of 16 bits must be extended.  Called often, from the loop. */
+ * at 2^32; one of 16 bits must be extended.  (With ASYNC_TIME_BITS 64 it has
+ * nanoseconds, and does not wrap.)  Called often, from the loop. */
 typedef async_time async_bare_ticks(void);
 
 /* Sleeps until an interrupt.  Called with interrupts off, when nothing is
@@ -63,9 +58,12 @@ typedef async_time async_bare_ticks(void);
  *        interrupts at every tick need not look at it. */
 typedef void async_bare_sleep(async_time when);
 
-/* The initialiser of a loop called `name`, in static memory. */
+/* With ASYNC_STATIC_ONLY: the initialiser of a loop called `name`, in static
+ * memory, which costs no code. */
+#ifdef ASYNC_STATIC_ONLY
 #define ASYNC_BARE_LOOP(name, ticks, sleep_until)                             \
     ASYNC__BARE_LOOP(name, ticks, sleep_until)
+#endif
 
 /* The same at run time, for a loop anywhere. */
 void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
@@ -96,6 +94,7 @@ struct async_bare_loop {
     async_loop base;
     async_bare_ticks *ticks;
     async_bare_sleep *sleep_until;
+    async_link watchers;    /* nodes to run in each iteration */
     volatile uint8_t woken; /* by an interrupt */
 };
 
@@ -109,7 +108,7 @@ extern const async_backend async__bare_backend;
           ASYNC__BARE_LIST((name).base.timers),                               \
           ASYNC__BARE_LIST((name).base.tasks), 0, &async__bare_backend, 0, 0, \
           0, 0, 0, 0, 0 },                                                    \
-        ticks_, sleep_until_, 0                                               \
+        ticks_, sleep_until_, ASYNC__BARE_LIST((name).watchers), 0            \
     }
 
 static inline void async_bare_wake(async_bare_loop *loop)
@@ -143,6 +142,7 @@ static async_time async__bare_now(async_loop *loop)
 static int async__bare_poll(async_loop *base, async_time deadline)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)base;
+    async_link *link;
     if (deadline != ASYNC_NO_WAIT) {
         ASYNC_CRITICAL_ENTER;
         if (!loop->woken &&
@@ -151,7 +151,10 @@ static int async__bare_poll(async_loop *base, async_time deadline)
             loop->sleep_until(deadline);
         ASYNC_CRITICAL_EXIT;
     }
-    loop->woken = 0;
+    loop->woken = 0; /* before the looking: what comes from here on counts */
+    for (link = loop->watchers.next; link != &loop->watchers;
+         link = link->next)
+        ((async_node *)(void *)link)->run((async_node *)(void *)link);
     return 0;
 }
 
@@ -160,8 +163,42 @@ static void async__bare_wake(async_loop *loop)
     async_bare_wake((async_bare_loop *)(void *)loop);
 }
 
+#ifdef ASYNC_STATIC_ONLY
 const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
                                             async__bare_wake };
+#else
+static void async__bare_close(async_loop *loop)
+{
+    (void)loop;
+}
+const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
+                                            async__bare_wake,
+                                            async__bare_close, NULL };
+#endif
+
+void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
+                          async_bare_sleep *sleep_until)
+{
+    async_loop_init(&loop->base, &async__bare_backend, NULL, 0);
+    loop->ticks = ticks;
+    loop->sleep_until = sleep_until;
+    async__list_init(&loop->watchers);
+    loop->woken = 0;
+}
+
+async_time async_bare_turn(async_bare_loop *loop)
+{
+    async_loop *outer = async__running;
+    async_time deadline;
+    loop->woken = 1; /* the poll does not sleep */
+    async__running = &loop->base;
+    loop->base.running = 1;
+    (void)async__iterate(&loop->base);
+    loop->base.running = 0;
+    async__running = outer;
+    deadline = async__poll_deadline(&loop->base);
+    return loop->woken ? ASYNC_NO_WAIT : deadline;
+}
 
 void async_bare_run(async_bare_loop *loop)
 {

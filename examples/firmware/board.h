@@ -18,6 +18,15 @@ uint32_t board_ticks(void);
 /* See async_bare_sleep in async/bare/loop.h. */
 void board_sleep_until(uint32_t when);
 
+/* With BOARD_TICK_HOOK, the program has a function that is called from the
+ * interrupt of each tick. */
+#ifdef BOARD_TICK_HOOK
+void board_tick(void);
+#define BOARD_TICK() board_tick()
+#else
+#define BOARD_TICK() ((void)0)
+#endif
+
 /* LED 0 or 1. */
 void board_led(uint8_t led, uint8_t on);
 

@@ -50,7 +50,12 @@ static void check(int truth, const char *what)
 
 /* --- what the tasks do ---------------------------------------------------- */
 
-struct ticker { ASYNC_FRAME; const char *name; int16_t period, count; int16_t i; };
+struct ticker {
+    ASYNC_FRAME;
+    const char *name;
+    int16_t period, count;
+    int16_t i;
+};
 static ASYNC(ticker)
 {
     ASYNC_BEGIN(ticker);
@@ -102,7 +107,8 @@ struct producer { ASYNC_FRAME; int16_t i; };
 static ASYNC(producer)
 {
     ASYNC_BEGIN(producer);
-    for (self->i = 1; self->i <= 5; self->i++) AWAIT_QUEUE_PUT(&queue, self->i);
+    for (self->i = 1; self->i <= 5; self->i++)
+        AWAIT_QUEUE_PUT(&queue, self->i);
     ASYNC_END;
 }
 
@@ -192,8 +198,7 @@ static ASYNC(program)
     } ASYNC_EXCEPT(ASYNC_ENOMEM) {
         say("no room");
     } ASYNC_END_TRY
-    check(async_task_stack_high_water(&narrow.task) ==
-              3 * sizeof(struct deep),
+    check(async_task_stack_high_water(&narrow.task) == 3 * sizeof(struct deep),
           "the high-water mark is what fitted");
     ASYNC_TASK_START(&narrow, &loop.base, deep, 1);
     AWAIT_TASK(&narrow.task);

@@ -25,14 +25,15 @@
     /* what does not wait */                                                  \
     X(log)                                                                    \
     X(stall)                                                                  \
-    X(add) X(tasks) X(cancel) X(uncancel) X(cancelling) X(state) X(result)    \
-        X(drop) X(set) X(fail) X(release) X(locked) X(evset) X(evclear)       \
-            X(evisset) X(crelease) X(notify) X(notifyall) X(semrelease)       \
-                X(semlocked) X(barinfo) X(putnow) X(getnow) X(taskdone)       \
-                    X(shutdown) X(qsize) X(spawn) X(member) X(reschedule)     \
-                        X(expired) X(soon) X(later) X(unsoon) X(ondone)       \
-                            X(undone) X(gatherstart) X(raise)                 \
-                                X(reraise) /* what may */                     \
+    X(add)                                                                    \
+    X(tasks)                                                                  \
+    X(cancel) X(uncancel) X(cancelling) X(state) X(result) X(drop) X(set)     \
+        X(fail) X(release) X(locked) X(evset) X(evclear) X(evisset)           \
+            X(crelease) X(notify) X(notifyall) X(semrelease) X(semlocked)     \
+                X(barinfo) X(putnow) X(getnow) X(taskdone) X(shutdown)        \
+                    X(qsize) X(spawn) X(member) X(reschedule) X(expired)      \
+                        X(soon) X(later) X(unsoon) X(ondone) X(undone)        \
+                            X(gatherstart) X(raise) X(reraise) /* what may */ \
         X(return ) X(break) X(continue) X(loop) X(attempt) X(try) X(with)     \
             X(timeout) X(group) X(generate) X(sleep) X(pause) X(await)        \
                 X(join) X(call) X(acquire) X(evwait) X(cacquire) X(cwait)     \

@@ -628,11 +628,22 @@ static ASYNC(uses_wait_for)
     ASYNC_END;
 }
 
+/* What ends when its awaiter has been cancelled is heard of by nobody else. */
+struct tells { ASYNC_FRAME; int error; };
+static ASYNC(tells)
+{
+    ASYNC_BEGIN(tells);
+    AWAIT_CATCH(self->error, deep, 15);
+    meet(self->error);
+    if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_END;
+}
+
 struct uses_shield { ASYNC_FRAME; };
 static ASYNC(uses_shield)
 {
     ASYNC_BEGIN(uses_shield);
-    AWAIT(async_shield, CO(deep, 15));
+    AWAIT(async_shield, CO(tells));
     AWAIT(async_shield, CO(twice, 1));
     ASYNC_END;
 }

@@ -11,6 +11,7 @@ static volatile uint32_t ticks;
 ISR(TIMER0_COMPA_vect)
 {
     ticks++;
+    BOARD_TICK();
 }
 
 void board_init(void)

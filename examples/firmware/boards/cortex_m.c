@@ -15,6 +15,7 @@ static volatile uint32_t ticks;
 void SysTick_Handler(void)
 {
     ticks++;
+    BOARD_TICK();
 }
 
 void board_init(void)
@@ -96,20 +97,24 @@ typedef union vector {
     const void *stack;
 } vector;
 __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
-    [0] = { .stack = &stack_top },          [1] = { .handler = Reset_Handler },
-    [2] = { .handler = NMI_Handler },       [3] = { .handler = HardFault_Handler },
-    [11] = { .handler = SVC_Handler },      [14] = { .handler = PendSV_Handler },
+    [0] = { .stack = &stack_top },
+    [1] = { .handler = Reset_Handler },
+    [2] = { .handler = NMI_Handler },
+    [3] = { .handler = HardFault_Handler },
+    [11] = { .handler = SVC_Handler },
+    [14] = { .handler = PendSV_Handler },
     [15] = { .handler = SysTick_Handler },
 };
 
-/* What compilers ask of a freestanding program. */
-void *memset(void *to, int value, __SIZE_TYPE__ size)
+/* What compilers ask of a freestanding program, late. */
+__attribute__((used)) void *memset(void *to, int value, __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     while (size-- > 0) *byte++ = (unsigned char)value;
     return to;
 }
-void *memcpy(void *to, const void *from, __SIZE_TYPE__ size)
+__attribute__((used)) void *memcpy(void *to, const void *from,
+                                   __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     const unsigned char *source = from;

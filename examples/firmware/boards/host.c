@@ -7,7 +7,9 @@
 
 static uint32_t ticks;
 
-void board_init(void) {}
+void board_init(void)
+{
+}
 
 uint32_t board_ticks(void)
 {
@@ -18,6 +20,7 @@ void board_sleep_until(uint32_t when)
 {
     (void)when;
     ticks++; /* as a board that is woken by each tick */
+    BOARD_TICK();
 }
 
 void board_led(uint8_t led, uint8_t on)

@@ -19,10 +19,11 @@ static void set_alarm(void)
 }
 
 /* Of the interrupts only the timer's is on. */
-__attribute__((interrupt("machine"), aligned(4))) void on_interrupt(void)
+__attribute__((interrupt("machine"), aligned(4), used)) void on_interrupt(void)
 {
     set_alarm();
     ticks++;
+    BOARD_TICK();
 }
 
 void board_init(void)
@@ -85,14 +86,15 @@ __attribute__((used)) void start(void)
     for (;;) {}
 }
 
-/* What compilers ask of a freestanding program. */
-void *memset(void *to, int value, __SIZE_TYPE__ size)
+/* What compilers ask of a freestanding program, late. */
+__attribute__((used)) void *memset(void *to, int value, __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     while (size-- > 0) *byte++ = (unsigned char)value;
     return to;
 }
-void *memcpy(void *to, const void *from, __SIZE_TYPE__ size)
+__attribute__((used)) void *memcpy(void *to, const void *from,
+                                   __SIZE_TYPE__ size)
 {
     unsigned char *byte = to;
     const unsigned char *source = from;

@@ -1,0 +1,71 @@
+# Sourced by run and sizes: how an image is built for each target, and run.
+# shellcheck shell=sh disable=SC2086
+
+warnings="-Wall -Wextra -pedantic -Wshadow -Werror"
+small="-Os -ffunction-sections -fdata-sections -Wl,--gc-sections -flto"
+flags_of_all=-DASYNC_STATIC_ONLY
+
+# compile TARGET OUTPUT SOURCE...
+compile() {
+    target=$1
+    output=$2
+    shift 2
+    # what the image asks for in its first lines: /* flags: ... */
+    flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    case $target in
+    host)
+        gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined \
+            -fno-sanitize-recover=undefined $flags -I. \
+            -o "$output" "$@" examples/firmware/boards/host.c ;;
+    atmega328p)
+        avr-gcc -mmcu=atmega328p -DF_CPU=16000000UL $small -std=c99 $warnings \
+            -mcall-prologues -mrelax $flags -I. \
+            -o "$output" "$@" examples/firmware/boards/atmega328p.c ;;
+    cortex-m*)
+        arm-none-eabi-gcc -mcpu="$target" -mthumb $small -std=c99 $warnings \
+            -ffreestanding -fno-tree-loop-distribute-patterns \
+            $flags -I. -nostdlib -T examples/firmware/boards/cortex_m.ld \
+            $(memory "$target") -o "$output" "$@" examples/firmware/boards/cortex_m.c -lgcc ;;
+    rv32imac)
+        riscv64-unknown-elf-gcc -march=rv32imac_zicsr -mabi=ilp32 -mcmodel=medany \
+            $small -std=c99 $warnings -ffreestanding \
+            -fno-tree-loop-distribute-patterns \
+            $flags -I. -nostdlib -T examples/firmware/boards/riscv.ld \
+            -o "$output" "$@" examples/firmware/boards/riscv.c -lgcc ;;
+    esac
+}
+
+# Where that machine has its memory, if that is not where most have it.
+memory() {
+    if [ "$1" = cortex-m33 ]; then
+        echo "-Wl,--defsym=flash_at=0x10000000 -Wl,--defsym=ram_at=0x38000000"
+    fi
+}
+
+# The machine that QEMU has for a processor.
+machine() {
+    case $1 in
+    cortex-m0) echo microbit ;;
+    cortex-m3) echo lm3s6965evb ;;
+    cortex-m4) echo netduinoplus2 ;;
+    cortex-m33) echo mps2-an505 ;;
+    esac
+}
+
+# run_image TARGET IMAGE: its output, and its exit status
+run_image() {
+    case $1 in
+    host) timeout 20 "$2" ;;
+    atmega328p) timeout 60 "$build/simavr-run" "$2" 10000 2>"$2.cycles" ;;
+    cortex-m*)
+        timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
+            -serial null -chardev stdio,id=s \
+            -semihosting-config enable=on,target=native,chardev=s \
+            -icount shift=6,sleep=off -kernel "$2" </dev/null ;;
+    rv32imac)
+        timeout 60 qemu-system-riscv32 -M virt -bios none -nographic -monitor none \
+            -serial stdio -icount shift=6,sleep=off -kernel "$2" </dev/null ;;
+    esac
+}
+
+targets="host atmega328p cortex-m0 cortex-m3 cortex-m4 cortex-m33 rv32imac"
