@@ -202,46 +202,6 @@ static void of_nothing_there_is_nothing_and_no_future_is_an_error(void **s)
     assert_said("");
 }
 
-/* asyncio makes a set of what it is given. */
-struct same_twice {
-    ASYNC_FRAME;
-    ASYNC_TASK_OF(work) t[2];
-    async_waited items[4];
-    struct async_as_completed ends;
-    async_future *next;
-    int i;
-};
-static ASYNC(same_twice)
-{
-    ASYNC_BEGIN(same_twice);
-    for (self->i = 0; self->i < 2; self->i++) {
-        ASYNC_SPAWN(self->t[self->i], work, names[self->i], 2 - self->i);
-        self->items[self->i].future = self->items[self->i + 2].future =
-            &self->t[self->i].task->future;
-    }
-    for (self->i = 0; self->i < 2; self->i++) {
-        self->ends = ASYNC_GENERATOR(async_as_completed, self->items, 4,
-                                     ASYNC_SECONDS(9));
-        ASYNC_FOR(self->next, &self->ends) {
-            say("%s",
-                self->next == self->items[0].future ? "first" : "second");
-        } ASYNC_END_FOR
-        say("%d%d%d%d", self->items[0].done, self->items[1].done,
-            self->items[2].done, self->items[3].done);
-    }
-    assert_int_equal(seconds(), 2);
-    async_task_release(self->t[0].task);
-    async_task_release(self->t[1].task);
-    ASYNC_END;
-}
-
-static void one_that_is_there_twice_comes_once(void **s)
-{
-    (void)s;
-    assert_int_equal(RUN(same_twice), 0);
-    assert_said("b@1 second a@2 first 1111 first second 1111");
-}
-
 UNIT_MAIN(TEST(they_come_in_the_order_in_which_they_end),
           TEST(what_ends_meanwhile_is_kept_in_order),
           TEST(left_early_it_leaves_the_others_alone),
