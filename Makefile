@@ -27,7 +27,7 @@ help:
 	@echo 'make examples      build the examples, into $(BIN)'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
-	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; some minutes'
+	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
 	@echo 'make firmware-sizes what the blink examples cost on each board'
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
