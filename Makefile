@@ -17,7 +17,8 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
 .PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
-        firmware-test firmware-sizes lint format install uninstall clean
+        firmware-test firmware-sizes ports-test lint format install uninstall \
+        clean
 
 help:
 	@echo 'make run           build the examples and run the tour'
@@ -28,6 +29,7 @@ help:
 	@echo 'make examples      build the examples, into $(BIN)'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
+	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
 	@echo 'make firmware-sizes what the blink examples cost on each board'
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
@@ -78,6 +80,10 @@ bench-core:
 firmware-test:
 	@packaging/deps firmware
 	@tests/firmware/run $(T)
+
+ports-test:
+	@packaging/deps ports
+	@tests/ports/run $(T)
 
 firmware-sizes:
 	@packaging/deps firmware

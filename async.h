@@ -41,8 +41,19 @@
 #define CAESURA_VERSION_PATCH 0
 #define CAESURA_VERSION "0.1.0"
 
+/* Coroutines need gcc or clang.  With any other C compiler (SDCC for 8051 and
+ * STM8, tcc) this header has the PROTOTHREADS alone, which are plain C99, and
+ * the other headers do not compile. */
+#if defined(__GNUC__)
+#define ASYNC_COROUTINES 1
+#else
+#define ASYNC_COROUTINES 0
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
+
+#if ASYNC_COROUTINES
 #if !defined(__has_include) || defined(__cplusplus)
 #include <string.h>
 #elif __has_include(<string.h>)
@@ -162,7 +173,7 @@ extern "C" {
       "timed out") /* TimeoutError */                                         \
     X(ASYNC_ECANCELED, ASYNC__ERRNO(ASYNC__ERRNO_ECANCELED, -4081),           \
       "cancelled") /* CancelledError */                                       \
-    X(ASYNC_EINTR, ASYNC__ERRNO(ASYNC__ERRNO_EINTR, -4053),                   \
+    X(ASYNC_EINTR, ASYNC__ERRNO(ASYNC__ERRNO_EINTR, -4072),                   \
       "interrupted") /* KeyboardInterrupt */                                  \
     X(ASYNC_EGENERATOREXIT, -5001, "generator exit") /* GeneratorExit */      \
     X(ASYNC_ESTOPITERATION, -5002,                                            \
@@ -692,6 +703,8 @@ void async_traceback_print(const async_traceback *traceback,
                            const char *what_happened);
 #endif
 
+#endif /* ASYNC_COROUTINES */
+
 /* ------------------------------------------------------------------------
  * PROTOTHREADS
  *
@@ -724,7 +737,26 @@ void async_traceback_print(const async_traceback *traceback,
  * ASYNC_PT_WAIT_THREAD(pt, call) runs another until it has ended
  * ASYNC_PT_SPAWN(pt, child, call)  the same, initialising it first
  *
- * The names follow Contiki's pt.h.  One wait a line. */
+ * The names follow Contiki's pt.h.  One wait a line.
+ *
+ * They are all that compilers other than gcc and clang get.  From here on SDCC
+ * compiles without its global common subexpressions: those keep addresses in
+ * registers across the label at which a protothread goes on, where registers
+ * hold something else (SDCC 4.2). */
+#ifdef __SDCC
+#pragma nogcse
+#endif
+#if defined(__GNUC__) && defined(__has_attribute)
+#define ASYNC__HAS_ATTRIBUTE(x) __has_attribute(x)
+#else
+#define ASYNC__HAS_ATTRIBUTE(x) 0
+#endif
+#if ASYNC__HAS_ATTRIBUTE(fallthrough)
+#define ASYNC__FALLTHROUGH __attribute__((fallthrough))
+#else
+#define ASYNC__FALLTHROUGH ((void)0)
+#endif
+
 typedef struct async_pt {
     uint16_t line;
 } async_pt;
@@ -795,17 +827,8 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
  * inner scope, so `goto dispatch` with that state is all that raising does.
  * ======================================================================== */
 
-#ifdef __has_attribute
-#define ASYNC__HAS_ATTRIBUTE(x) __has_attribute(x)
-#else
-#define ASYNC__HAS_ATTRIBUTE(x) 0
-#endif
-#if ASYNC__HAS_ATTRIBUTE(fallthrough)
-#define ASYNC__FALLTHROUGH __attribute__((fallthrough))
-#else
-#define ASYNC__FALLTHROUGH ((void)0)
-#endif
-#if defined(__GNUC__)
+#if ASYNC_COROUTINES
+
 #define ASYNC__LIKELY(x) __builtin_expect(!!(x), 1)
 #define ASYNC__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ASYNC__UNUSED __attribute__((unused))
@@ -813,9 +836,6 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
 #define ASYNC__NOINLINE __attribute__((noinline))
-#else
-#error "Caesura's coroutines need gcc or clang (ASYNC_PT_* alone do not)"
-#endif
 
 /* Whether a number can be an error. */
 #if __INT_MAX__ > 32767
@@ -1943,12 +1963,15 @@ enum {
 }
 #endif
 
+#endif /* ASYNC_COROUTINES */
+
 #endif /* CAESURA_ASYNC_H */
 
 /* ========================================================================
  * IMPLEMENTATION
  * ======================================================================== */
-#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_ASYNC_IMPLEMENTED)
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_ASYNC_IMPLEMENTED) &&   \
+    ASYNC_COROUTINES
 #define CAESURA_ASYNC_IMPLEMENTED
 
 #if ASYNC_HOSTED
@@ -1973,6 +1996,54 @@ extern "C" {
     X(ENOTDIR) X(ENOTEMPTY) X(ENOTSOCK) X(ENOTSUP) X(EPERM) X(EPIPE)          \
     X(EPROTO) X(ERANGE) X(EROFS) X(ESPIPE) X(ESRCH) X(EXDEV)
 #define ASYNC__SYSTEM_CASE(name) case -name: return #name;
+#elif ASYNC_HOSTED && defined(_WIN32)
+/* There the numbers are libuv's, which strerror() does not know; these are
+ * libuv's texts. */
+#define ASYNC__SYSTEM_ERRORS(X)                                               \
+    X(EACCES, -4092, "permission denied")                                     \
+    X(EADDRINUSE, -4091, "address already in use")                            \
+    X(EADDRNOTAVAIL, -4090, "address not available")                          \
+    X(EAGAIN, -4088, "resource temporarily unavailable")                      \
+    X(EALREADY, -4084, "connection already in progress")                      \
+    X(EBADF, -4083, "bad file descriptor")                                    \
+    X(ECONNABORTED, -4079, "software caused connection abort")                \
+    X(ECONNREFUSED, -4078, "connection refused")                              \
+    X(ECONNRESET, -4077, "connection reset by peer")                          \
+    X(EDESTADDRREQ, -4076, "destination address required")                    \
+    X(EEXIST, -4075, "file already exists")                                   \
+    X(EFAULT, -4074, "bad address in system call argument")                   \
+    X(EFBIG, -4036, "file too large")                                         \
+    X(EHOSTUNREACH, -4073, "host is unreachable")                             \
+    X(EIO, -4070, "i/o error")                                                \
+    X(EISCONN, -4069, "socket is already connected")                          \
+    X(EISDIR, -4068, "illegal operation on a directory")                      \
+    X(ELOOP, -4067, "too many symbolic links encountered")                    \
+    X(EMFILE, -4066, "too many open files")                                   \
+    X(EMSGSIZE, -4065, "message too long")                                    \
+    X(ENAMETOOLONG, -4064, "name too long")                                   \
+    X(ENETDOWN, -4063, "network is down")                                     \
+    X(ENETUNREACH, -4062, "network is unreachable")                           \
+    X(ENFILE, -4061, "file table overflow")                                   \
+    X(ENOBUFS, -4060, "no buffer space available")                            \
+    X(ENODEV, -4059, "no such device")                                        \
+    X(ENOENT, -4058, "no such file or directory")                             \
+    X(ENOSPC, -4055, "no space left on device")                               \
+    X(ENOSYS, -4054, "function not implemented")                              \
+    X(ENOTCONN, -4053, "socket is not connected")                             \
+    X(ENOTDIR, -4052, "not a directory")                                      \
+    X(ENOTEMPTY, -4051, "directory not empty")                                \
+    X(ENOTSOCK, -4050, "socket operation on non-socket")                      \
+    X(ENOTSUP, -4049, "operation not supported on socket")                    \
+    X(EPERM, -4048, "operation not permitted")                                \
+    X(EPIPE, -4047, "broken pipe")                                            \
+    X(EPROTO, -4046, "protocol error")                                        \
+    X(ERANGE, -4034, "result too large")                                      \
+    X(EROFS, -4043, "read-only file system")                                  \
+    X(ESPIPE, -4041, "invalid seek")                                          \
+    X(ESRCH, -4040, "no such process")                                        \
+    X(EXDEV, -4037, "cross-device link not permitted")
+#define ASYNC__SYSTEM_CASE(name, number, text) case number: return #name;
+#define ASYNC__SYSTEM_TEXT(name, number, text) case number: return text;
 #endif
 
 #ifndef ASYNC_NO_NAMES
@@ -2001,7 +2072,9 @@ const char *async_strerror(int error)
 #undef ASYNC__TEXT_CASE
         case -4095: return "end of file";
     }
-#ifdef ASYNC__SYSTEM_ERRORS
+#ifdef ASYNC__SYSTEM_TEXT
+    switch (error) { ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_TEXT) }
+#elif defined(ASYNC__SYSTEM_ERRORS)
     if (error < 0 && error > -4000) return strerror(-error);
 #endif
     return "unknown error";

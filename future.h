@@ -28,6 +28,10 @@
 
 #include "async.h"
 
+#if !ASYNC_COROUTINES
+#error "Caesura's coroutines need gcc or clang; this compiler has ASYNC_PT_*"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -537,7 +541,7 @@ enum {
 };
 typedef struct async__wheel {
     uint64_t current; /* the slot that is due next */
-    async_link near;  /* the timers of that slot and before, sorted */
+    async_link soon;  /* the timers of that slot and before, sorted */
     int unsorted;     /* but not yet */
     async_link never; /* the timers without a deadline */
     uint64_t used[ASYNC__WHEEL_LEVELS][ASYNC__WHEEL_SLOTS / 64];
@@ -1135,17 +1139,17 @@ static void async__wheel_place(async__wheel *wheel, async__timer *timer)
     if (slot <= wheel->current) {
         /* Near the end of the sorted list, or else anywhere, to be sorted
          * when it is looked at. */
-        async_link *after = wheel->near.prev;
+        async_link *after = wheel->soon.prev;
         int steps = 8;
         if (!wheel->unsorted) {
-            while (after != &wheel->near &&
+            while (after != &wheel->soon &&
                    async__timer_of(after)->deadline > timer->deadline &&
                    steps-- > 0)
                 after = after->prev;
-            if (after != &wheel->near &&
+            if (after != &wheel->soon &&
                 async__timer_of(after)->deadline > timer->deadline) {
                 wheel->unsorted = 1;
-                after = wheel->near.prev;
+                after = wheel->soon.prev;
             }
         }
         async__list_append(after->next, &timer->node.link);
@@ -1250,7 +1254,7 @@ static void async__sort(async_link *list)
 static void async__sort_near(async__wheel *wheel)
 {
     if (wheel->unsorted) {
-        if (!async__list_empty(&wheel->near)) async__sort(&wheel->near);
+        if (!async__list_empty(&wheel->soon)) async__sort(&wheel->soon);
         wheel->unsorted = 0;
     }
 }
@@ -1266,20 +1270,20 @@ static void async__expire(async_loop *loop)
         uint64_t slot;
         int level;
         async__sort_near(wheel);
-        first = link = wheel->near.next;
-        while (link != &wheel->near &&
+        first = link = wheel->soon.next;
+        while (link != &wheel->soon &&
                async__timer_of(link)->deadline <= loop->now)
             link = link->next;
         if (link != first) {
             async_link *last = link->prev;
-            wheel->near.next = link;
-            link->prev = &wheel->near;
+            wheel->soon.next = link;
+            link->prev = &wheel->soon;
             first->prev = loop->due.prev;
             loop->due.prev->next = first;
             last->next = &loop->due;
             loop->due.prev = last;
         }
-        if (link != &wheel->near) return;
+        if (link != &wheel->soon) return;
         level = async__wheel_first(wheel, &digit, &slot);
         if (level < 0 || slot > present) break;
         wheel->current = slot;
@@ -1288,7 +1292,7 @@ static void async__expire(async_loop *loop)
         while (link != &wheel->slots[level][digit]) {
             async_link *next = link->next;
             if (level == 0) {
-                async__list_append(&wheel->near, link);
+                async__list_append(&wheel->soon, link);
                 wheel->unsorted = 1;
             } else {
                 async__wheel_place(wheel, async__timer_of(link));
@@ -1306,8 +1310,8 @@ static async_time async__next_deadline(async_loop *loop)
     unsigned digit;
     uint64_t slot;
     async__sort_near(wheel);
-    if (!async__list_empty(&wheel->near))
-        return async__timer_of(wheel->near.next)->deadline;
+    if (!async__list_empty(&wheel->soon))
+        return async__timer_of(wheel->soon.next)->deadline;
     if (async__wheel_first(wheel, &digit, &slot) < 0) return ASYNC_FOREVER;
     return (async_time)(slot << ASYNC__WHEEL_SHIFT);
 }
@@ -1813,7 +1817,7 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
 #if ASYNC_TIME_BITS == 32
     async__list_init(&loop->timers);
 #else
-    async__list_init(&loop->wheel.near);
+    async__list_init(&loop->wheel.soon);
     async__list_init(&loop->wheel.never);
 #endif
 #ifdef ASYNC_STATIC_ONLY
@@ -2366,8 +2370,8 @@ static void async__discard(async_loop *loop)
     int level;
     async__take_remote(loop);
     async__discard_list(loop, async__take_ready(loop), NULL);
-    async__discard_list(loop, wheel->near.next, &wheel->near);
-    async__list_init(&wheel->near);
+    async__discard_list(loop, wheel->soon.next, &wheel->soon);
+    async__list_init(&wheel->soon);
     async__discard_list(loop, wheel->never.next, &wheel->never);
     async__list_init(&wheel->never);
     while ((level = async__wheel_first(wheel, &digit, &slot)) >= 0) {

@@ -67,7 +67,7 @@ static ASYNC(client)
                  self->at += self->n) {
                 AWAIT_INTO(self->n, async_stream_read, &self->server,
                            self->buffer, (size_t)job.bytes - self->at);
-                if (self->n == 0) ASYNC_RAISE(-ECONNRESET);
+                if (self->n == 0) ASYNC_RAISE(UV_ECONNRESET);
                 if (check(self)) ASYNC_RAISE(ASYNC_EINVAL);
             }
         }

@@ -152,6 +152,15 @@ void async__uv_opened(async_loop *loop, async_node *resource);
 extern "C" {
 #endif
 
+/* Where async.h writes out libuv's numbers, for want of an errno. */
+ASYNC__ASSERT((int)ASYNC_ENOMEM == (int)UV_ENOMEM &&
+                  (int)ASYNC_EINVAL == (int)UV_EINVAL &&
+                  (int)ASYNC_EBUSY == (int)UV_EBUSY &&
+                  (int)ASYNC_ETIMEDOUT == (int)UV_ETIMEDOUT &&
+                  (int)ASYNC_ECANCELED == (int)UV_ECANCELED &&
+                  (int)ASYNC_EINTR == (int)UV_EINTR,
+              "an error has another number than libuv's");
+
 static async_uv_loop *async__uv(async_loop *loop)
 {
     return (async_uv_loop *)(void *)loop;

@@ -174,7 +174,7 @@ static void async__server_on_connection(uv_stream_t *handle, int status)
     if (status < 0)
         server->error = status;
     else
-        server->pending = 1;
+        server->pending++; /* on Windows several come before an accept */
     if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
 }
 
@@ -223,7 +223,7 @@ ASYNC(async_tcp_accept)
     }
     self->error = async__tcp_open(self->stream, co);
     if (self->error) ASYNC_RAISE(self->error);
-    self->server->pending = 0;
+    self->server->pending--;
     self->error = uv_accept(&self->server->listener.handle.stream,
                             &self->stream->handle.stream);
     if (self->error) {

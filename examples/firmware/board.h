@@ -34,4 +34,11 @@ void board_led(uint8_t led, uint8_t on);
 void board_print(const char *text);
 void board_exit(uint8_t status);
 
+/* SDCC writes an interrupt's vector where main() sees its prototype. */
+#if defined(__SDCC_mcs51)
+void board_tick(void) __interrupt(1);
+#elif defined(__SDCC_stm8)
+void board_tick(void) __interrupt(23);
+#endif
+
 #endif

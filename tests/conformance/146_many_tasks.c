@@ -1,7 +1,7 @@
 #include "conformance.h"
 
 enum { N = 10000 };
-static long h;
+static int64_t h; /* long has 32 bits on some */
 
 struct w { ASYNC_RETURNS(int); int i, k; };
 static ASYNC(w)
@@ -15,7 +15,7 @@ static ASYNC(w)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_gathering r; int i; long sum; };
+struct program { ASYNC_FRAME; async_gathering r; int i; int64_t sum; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
@@ -25,7 +25,7 @@ static ASYNC(program)
     for (self->i = 0; self->i < N; self->i++)
         self->sum += GATHERED(&self->r, self->i, w);
     async_gather_clear(&self->r);
-    printf("%ld %ld\n", self->sum, h);
+    printf("%ld %ld\n", (long)self->sum, (long)h);
     ASYNC_END;
 }
 

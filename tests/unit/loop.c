@@ -102,7 +102,7 @@ static int cancel_it(void *handle)
 }
 
 /* A handler that tells the error and the message. */
-static int tell(async_loop *l, const async_exception_context *context,
+static int hear(async_loop *l, const async_exception_context *context,
                 void *argument)
 {
     (void)argument;
@@ -1034,7 +1034,7 @@ static void an_error_of_a_callback_is_reported_and_stops_nothing(void **s)
     async_done_callback node = { 0 };
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     async_loop_call_soon(&loop.base, NULL, fails, "a");
     soon("b");
     async_loop_call_at(&loop.base, NULL, 0, fails, "timer");
@@ -1060,7 +1060,7 @@ static void a_positive_value_of_a_callback_is_no_error(void **s)
 {
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     async_loop_call_soon(&loop.base, NULL, positive, NULL);
     iterate();
     assert_said("");
@@ -1149,8 +1149,8 @@ static void a_handler_can_be_asked_for_and_taken_back(void **s)
     (void)s;
     open_loop();
     assert_null(async_loop_get_exception_handler(&loop.base));
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
-    assert_ptr_equal(async_loop_get_exception_handler(&loop.base), tell);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
+    assert_ptr_equal(async_loop_get_exception_handler(&loop.base), hear);
     async_loop_set_exception_handler(&loop.base, NULL, NULL);
     assert_null(async_loop_get_exception_handler(&loop.base));
     async_loop_call_soon(&loop.base, NULL, fails, "a");
@@ -1165,7 +1165,7 @@ static int handler_that_fails(async_loop *l,
                               const async_exception_context *context,
                               void *argument)
 {
-    tell(l, context, argument);
+    hear(l, context, argument);
     return EVALUE;
 }
 
@@ -1278,7 +1278,7 @@ static void a_pending_task_is_reported_and_cancelled_at_close(void **s)
     async_task *released;
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     released = async_loop_create_task(&loop.base, CO(nap, 9, "a"));
     async_task_release(released);
     iterate();
@@ -1293,7 +1293,7 @@ static void a_task_that_has_not_started_never_runs_when_closed(void **s)
 {
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     async_task_release(async_loop_create_task(&loop.base, CO(nap, 9, "a")));
     close_loop();
     assert_said("[Task was destroyed but it is pending!]");
@@ -1306,7 +1306,7 @@ static void a_close_inside_another_run_keeps_that_loop_running(void **s)
     async_virtual_loop_init(&other, NULL);
     async_loop_set_exception_handler(&other.base, take_note, &told);
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     async_task_release(async_loop_create_task(&loop.base, CO(nap, 9, "a")));
     iterate();
     async_loop_call_soon(&other.base, NULL, close_it, &loop.base);
@@ -1339,7 +1339,7 @@ static void a_task_that_waits_for_time_at_close_is_dropped(void **s)
 {
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     async_task_release(async_loop_create_task(&loop.base, CO(stubborn)));
     iterate();
     close_loop();
@@ -1473,7 +1473,7 @@ static void a_handle_held_at_close_is_reported(void **s)
     async_task *task;
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     task = async_loop_create_task(&loop.base, CO(nap, 0, "a"));
     run_dry();
     assert_int_equal(async_loop_count_tasks(&loop.base), 1);
@@ -1508,7 +1508,7 @@ static void run_on_cancels_what_is_left_and_waits_for_it(void **s)
     int n = 0;
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     assert_int_equal(ASYNC_RUN_ON_INTO(n, &loop.base, leaves_others), 0);
     assert_int_equal(n, 42);
     assert_said("a b main-ends a-cancelled a-finally b-cancelled b-finally");
@@ -1521,7 +1521,7 @@ static void run_on_reports_what_fails_in_the_shutdown(void **s)
 {
     (void)s;
     open_loop();
-    async_loop_set_exception_handler(&loop.base, tell, NULL);
+    async_loop_set_exception_handler(&loop.base, hear, NULL);
     assert_int_equal(
         async_run_on(&loop.base, CO(leaves_others, .error_of_child = EKEY)),
         0);

@@ -360,9 +360,15 @@ static void errors_have_names_and_texts(void **s)
     assert_string_equal(async_strerror(ASYNC_EINVALSTATE), "invalid state");
     assert_string_equal(async_error_name(EKEY), "EKEY");
     assert_string_equal(async_strerror(EKEY), "no such key");
+#ifdef _WIN32 /* libuv's numbers and texts */
+    assert_string_equal(async_error_name(-4078), "ECONNREFUSED");
+    assert_string_equal(async_strerror(-4078), "connection refused");
+    assert_int_equal(ASYNC_ETIMEDOUT, -4039);
+#else
     assert_string_equal(async_error_name(-ECONNREFUSED), "ECONNREFUSED");
     assert_string_equal(async_strerror(-ECONNREFUSED), "Connection refused");
     assert_int_equal(ASYNC_ETIMEDOUT, -ETIMEDOUT); /* libuv's numbers */
+#endif
     assert_null(async_error_name(-9999));
     assert_string_equal(async_strerror(-9999), "unknown error");
 }
