@@ -84,8 +84,6 @@ void *memset(void *to, int value, size_t size);
  *                          most 16,000 lines, a FINALLY inside a FINALLY does
  *                          not compile, a task has at most 255 shares.  The
  *                          default where pointers have 16 bits
- * ASYNC_NO_CANCEL          no cancellation, and so no limits in time: what
- *                          needs it is not declared
  * ASYNC_NO_TRACEBACK       errors leave no await traceback
  * ASYNC_NO_NAMES           coroutines, tasks and errors keep no names
  * ASYNC_TIME_BITS          64: nanoseconds in int64_t; 32: ticks that wrap, in
@@ -94,7 +92,8 @@ void *memset(void *to, int value, size_t size);
  *                          1000 by default
  * ASYNC_CRITICAL_ENTER     two macros, statements of one block: interrupts off,
  * ASYNC_CRITICAL_EXIT      and then again what they were.  For parts without
- *                          atomic instructions; AVR and ARMv6-M have them here
+ *                          atomic instructions; AVR, Cortex-M and RISC-V have
+ *                          them here
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler

@@ -1370,13 +1370,11 @@ void async__step(async_node *node)
     async *co = (async *)(void *)node;
     int code = ASYNC__ENDED;
     async_loop_of(co)->current = co;
-#ifndef ASYNC_NO_CANCEL
     if (co->flags & ASYNC__MUST_CANCEL) {
         co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
         async__raised(co, ASYNC_ECANCELED);
     }
     if (co->error == 0 || co->top->state != 0)
-#endif
         code = async__resume(co);
     async__settle(co, code);
 }

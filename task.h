@@ -1076,13 +1076,11 @@ async_link *async__task_ended(async *co, int alone)
     int error = co->error;
     (void)alone;
     async__unlink(&task->all);
-#ifndef ASYNC_NO_CANCEL
     if (co->flags & ASYNC__MUST_CANCEL) {
         co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
         co->node.run = async__step;
         if (error == 0) error = ASYNC_ECANCELED;
     }
-#endif
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,

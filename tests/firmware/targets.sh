@@ -56,7 +56,11 @@ machine() {
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega328p) timeout 60 "$build/simavr-run" "$2" 10000 2>"$2.cycles" ;;
+    atmega328p)
+        [ -e "$build/simavr-run" ] ||
+            gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/simavr-run" \
+                tests/firmware/simavr.c -lsimavr -lelf || return 1
+        timeout 60 "$build/simavr-run" "$2" 10000 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
