@@ -1282,6 +1282,24 @@ static void after_the_run_sigint_is_again_what_it_was(void **s)
     assert_said("cleaning clean cleaning clean");
 }
 
+static void sigint_ends_a_run_of_a_runner_and_not_the_next(void **s)
+{
+    async_uv_loop loop;
+    async_runner runner;
+    struct sigaction action;
+    (void)s;
+    signal(SIGINT, SIG_DFL);
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    async_runner_init(&runner, &loop.base);
+    assert_int_equal(async_runner_run(&runner, CO(interrupted)), ASYNC_EINTR);
+    assert_int_equal(sigaction(SIGINT, NULL, &action), 0);
+    assert_true(action.sa_handler == SIG_DFL);
+    assert_int_equal(async_runner_run(&runner, CO(async_sleep)), 0);
+    assert_int_equal(async_runner_run(&runner, CO(interrupted)), ASYNC_EINTR);
+    assert_int_equal(async_runner_close(&runner), 0);
+    assert_said("cleaning clean cleaning clean");
+}
+
 struct goes_on { ASYNC_RETURNS(int); };
 static ASYNC(goes_on)
 {
@@ -1490,6 +1508,7 @@ UNIT_MAIN(TEST(async_run_returns_zero_when_the_main_coroutine_has_ended),
           TEST(a_borrowed_loop_gives_its_memory_back_once_libuv_has_run),
           TEST(sigint_cancels_the_main_coroutine_which_cleans_up),
           TEST(after_the_run_sigint_is_again_what_it_was),
+          TEST(sigint_ends_a_run_of_a_runner_and_not_the_next),
           TEST(a_main_coroutine_that_ends_well_after_sigint_has_its_result),
           TEST(sigint_reaches_a_coroutine_that_never_waits),
           TEST(a_second_sigint_stops_the_loop),
