@@ -2350,7 +2350,8 @@ static size_t async__painted_from(const char *start, const char *end)
 {
     while (end - start >= ASYNC__ALIGNMENT) {
         int i;
-        for (i = 1; i <= ASYNC__ALIGNMENT; i++)
+        /* From below: above may be what pads a frame, which nobody has set. */
+        for (i = ASYNC__ALIGNMENT; i > 0; i--)
             if ((unsigned char)end[-i] != ASYNC__PAINT)
                 return (size_t)(end - start);
         end -= ASYNC__ALIGNMENT;

@@ -311,6 +311,40 @@ static void the_high_water_mark_is_exact(void **s)
     assert_int_equal(ASYNC_RESULT(&co, down), 5);
 }
 
+/* What it gives is padded with what nobody has set. */
+struct answer { const char *text, *end; int length; };
+__attribute__((noinline)) static struct answer find(const char *text)
+{
+    struct answer found;
+    found.text = text;
+    found.length = (int)strlen(text);
+    found.end = text + found.length;
+    return found;
+}
+
+struct finds { ASYNC_RETURNS(int); const char *text; struct answer found; };
+static ASYNC(finds)
+{
+    ASYNC_BEGIN(finds);
+    self->found = find(self->text);
+    ASYNC_SUSPEND;
+    ASYNC_RETURN(self->found.length);
+    ASYNC_END;
+}
+
+/* As valgrind would tell. */
+static void the_high_water_mark_does_not_rest_on_what_pads_a_frame(void **s)
+{
+    stack memory;
+    async co;
+    (void)s;
+    async_init(&co, &memory, sizeof memory, CO(finds, "word"));
+    async_send(&co);
+    assert_int_equal(async_stack_high_water(&co), sizeof(struct finds));
+    async_send(&co);
+    assert_int_equal(ASYNC_RESULT(&co, finds), 4);
+}
+
 /* --- driving by hand ------------------------------------------------------ */
 
 struct steps { ASYNC_FRAME; int ignore; };
@@ -437,6 +471,7 @@ UNIT_MAIN(TEST(arguments_are_positional_or_designated_and_results_typed),
           TEST(a_full_static_stack_raises_enomem_at_the_await),
           TEST(each_failing_allocation_is_enomem_and_leaks_nothing),
           TEST(the_high_water_mark_is_exact),
+          TEST(the_high_water_mark_does_not_rest_on_what_pads_a_frame),
           TEST(send_runs_to_the_next_suspension),
           TEST(throw_raises_where_it_stands_and_may_be_caught),
           TEST(throw_into_an_unstarted_one_never_runs_its_body),
