@@ -2174,6 +2174,21 @@ static int async__ensure_future(async *co, async_object *object,
 #endif
 }
 
+#ifndef ASYNC_STATIC_ONLY
+/* The frame of a task that is about to go, copied to where that of a callee
+ * would be, if there is room: who wants the result has seen to it. */
+static void *async__keep_frame(async *co, const async_task *task,
+                               const async_object *object)
+{
+    char *place =
+        (char *)async__round((uintptr_t)co->sp, object->alignment);
+    if (place > co->end || (size_t)(co->end - place) < object->size)
+        return NULL;
+    memcpy(place, task->co->top, object->size);
+    return place;
+}
+#endif
+
 ASYNC(async_wait_for)
 {
     ASYNC_BEGIN(async_wait_for);
@@ -2206,6 +2221,12 @@ ASYNC(async_wait_for)
         } ASYNC_EXCEPT_ALL(self->error) {
             self->late = self->late && self->error == ASYNC_ECANCELED;
         } ASYNC_END_TRY
+#ifndef ASYNC_STATIC_ONLY
+        /* An eager one may have returned something. */
+        if (self->made != NULL && !self->error)
+            self->frame.result =
+                async__keep_frame(co, self->made, &self->object);
+#endif
         async_task_release(self->made);
     }
     if (self->error && self->late) {

@@ -169,6 +169,42 @@ static void a_callback_may_make_an_eager_task(void **s)
     assert_said("e. callback");
 }
 
+/* Swallows its cancellation, and returns n all the same. */
+struct stubborn { ASYNC_RETURNS(int); int n; };
+static ASYNC(stubborn)
+{
+    ASYNC_BEGIN(stubborn);
+    ASYNC_TRY {
+        AWAIT(async_sleep, ASYNC_SECONDS(1));
+    } ASYNC_EXCEPT(ASYNC_ECANCELED) {
+        say("swallowed");
+    } ASYNC_END_TRY
+    ASYNC_RETURN(self->n);
+    ASYNC_END;
+}
+
+struct without_time { ASYNC_FRAME; int n; };
+static ASYNC(without_time)
+{
+    ASYNC_BEGIN(without_time);
+    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
+                                NULL);
+    AWAIT_WAIT_FOR_INTO(self->n, 0, steps, "e");
+    say("%d", self->n);
+    AWAIT_WAIT_FOR_INTO(self->n, 0, stubborn, 7);
+    say("%d", self->n);
+    AWAIT(async_wait_for, CO(stubborn, 8), 0);
+    ASYNC_END;
+}
+
+/* It starts in any case, and so may be done, or end, with a result. */
+static void without_time_an_eager_coroutine_may_have_a_result(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(without_time), 0);
+    assert_said("e. 0 swallowed 7 swallowed");
+}
+
 /* --- groups --------------------------------------------------------------- */
 
 struct group_of_eager {
@@ -283,4 +319,5 @@ UNIT_MAIN(TEST(an_eager_task_runs_to_its_first_wait_where_it_is_made),
           TEST(eager_tasks_nest), TEST(a_callback_may_make_an_eager_task),
           TEST(a_group_knows_at_once_of_an_eager_member_that_is_done),
           TEST(an_eager_member_that_fails_cancels_the_group_later),
+          TEST(without_time_an_eager_coroutine_may_have_a_result),
           TEST(a_factory_is_called_with_every_task_that_is_made))
