@@ -2175,16 +2175,12 @@ static int async__ensure_future(async *co, async_object *object,
 }
 
 #ifndef ASYNC_STATIC_ONLY
-/* The frame of a task that is about to go, copied to where that of a callee
- * would be, if there is room: who wants the result has seen to it. */
-static void *async__keep_frame(async *co, const async_task *task,
-                               const async_object *object)
+/* Where the frame of a callee would be, if there is room for it. */
+static void *async__room_above(const async *co, const async_object *object)
 {
-    char *place =
-        (char *)async__round((uintptr_t)co->sp, object->alignment);
+    char *place = (char *)async__round((uintptr_t)co->sp, object->alignment);
     if (place > co->end || (size_t)(co->end - place) < object->size)
         return NULL;
-    memcpy(place, task->co->top, object->size);
     return place;
 }
 #endif
@@ -2209,8 +2205,13 @@ ASYNC(async_wait_for)
     } else {
         /* As asyncio does it: a task that is cancelled before it starts. */
         if (async__ensure_future(co, &self->object, &self->made)) ASYNC__FAIL;
+        self->frame.result = self->object.future;
+#ifndef ASYNC_STATIC_ONLY
+        /* Now: what is awaited below may open a chunk, which goes with us. */
+        if (self->made != NULL)
+            self->frame.result = async__room_above(co, &self->object);
+#endif
         ASYNC_TRY {
-            self->frame.result = self->object.future;
             if (!async_future_done((async_future *)self->object.future)) {
                 async_future_cancel((async_future *)self->object.future);
                 ASYNC_AWAIT(async__until_done,
@@ -2222,10 +2223,9 @@ ASYNC(async_wait_for)
             self->late = self->late && self->error == ASYNC_ECANCELED;
         } ASYNC_END_TRY
 #ifndef ASYNC_STATIC_ONLY
-        /* An eager one may have returned something. */
-        if (self->made != NULL && !self->error)
-            self->frame.result =
-                async__keep_frame(co, self->made, &self->object);
+        /* An eager one may have returned something, and goes with its frame. */
+        if (self->made != NULL && !self->error && self->frame.result != NULL)
+            memcpy(self->frame.result, self->made->co->top, self->object.size);
 #endif
         async_task_release(self->made);
     }

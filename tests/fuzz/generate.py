@@ -132,6 +132,8 @@ class Generator:
         self.favourite = chance.below(12) if chance.one_in(2) else None
         self.functions = 2 + chance.below(5)
         self.handling = False
+        # How tasks are made: some programs make some of them eagerly.
+        self.ways = [0, 1, 2] if chance.one_in(4) else [0, 1]
         self.long = 2 + chance.below(6)
 
     def program(self):
@@ -148,8 +150,12 @@ class Generator:
             functions.append(Node("fn", [number], body))
         # By asyncio.run(), which waits for all that is left; as_completed leaves
         # its timer, for which asyncio waits as well, when all else stands still.
-        runs = "completed" not in self.weights and chance.one_in(4)
-        return Node("program", [self.seed] + ["run"] * runs, functions)
+        how = [self.seed]
+        if "completed" not in self.weights and chance.one_in(4):
+            how.append("run")
+        if chance.one_in(6):
+            how.append("eager")
+        return Node("program", how, functions)
 
     def main(self, body):
         """The first function starts others before and between what it does,
@@ -313,7 +319,7 @@ class Generator:
         return Node(name, [self.queue(), self.chance.below(2)])
 
     def make_spawn(self, name, depth, in_loop):
-        return Node(name, [self.callee(), self.chance.below(2)])
+        return Node(name, [self.callee(), self.chance.of(self.ways)])
 
     def make_member(self, name, depth, in_loop):
         return Node(name, [self.recent(3), self.callee(), self.chance.below(2)])

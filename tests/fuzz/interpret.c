@@ -42,7 +42,7 @@ typedef ASYNC_QUEUE(int, 6) queue_of_six;
 /* All that a program can name. */
 static struct {
     const node *functions[16];
-    int fuel, making;
+    int fuel, making, eager;
     handle_of_task tasks[TASKS + 1];
     int_future futures[FUTURES];
     async_lock locks[2];
@@ -228,7 +228,8 @@ static int report(async_loop *loop, const async_exception_context *context,
         world.shut_down[place - world.unseen_tasks] = context->error;
         return 0;
     }
-    if (place == NULL && !memory.failing)
+    /* (An eager one may have gone its way without a number.) */
+    if (place == NULL && !memory.failing && !world.eager)
         problem("report %s %s", context->message, name_of(context->error));
     if (place != NULL && *place != NO_MATTER) *place = context->error;
     return 0;
@@ -296,7 +297,8 @@ static operand find(const scope *self, int kind, int k, int later)
         break;
     case DO_gath:
         for (i = 0; i < world.n_gathers; i++)
-            if (!later || world.gathers[i].least > self->index)
+            if (world.gathers[i].outer != NULL &&
+                (!later || world.gathers[i].least > self->index))
                 choice[n++] = i;
         if (n == 0) break;
         found.letter = 'g';
@@ -392,43 +394,64 @@ static void do_gatherstart(scope *self, const node *statement)
         note(self->index, "gatherstart full");
         return;
     }
+    /* Its number comes before those of what eager operands make. */
+    world.n_gathers++;
     world.gathers[g].least = TASKS;
     for (i = 0; i < n; i++)
         if (found[i].least < world.gathers[g].least)
             world.gathers[g].least = found[i].least;
     start_gather(&world.gathers[g].gathering, found, n, statement->args[0]);
     world.gathers[g].outer = async_gather_start(&world.gathers[g].gathering);
-    world.n_gathers++;
     note(self->index, "gatherstart g%d", g);
 }
 
+/* The number of a task that has just been made.  An eager one has taken it
+ * itself, and is held for that. */
+static int number_of(async_task *task)
+{
+    int n;
+    for (n = 0; n < world.n_tasks; n++)
+        if (world.tasks[n].task == task) {
+            async_task_release(task);
+            return n;
+        }
+    return enroll(task);
+}
+
+/* args: the function, and how: 0, 1 in two ways; 2 eagerly */
 static void do_spawn(scope *self, const node *statement)
 {
+    int number = world.eager ? (int)NO_NUMBER : world.n_tasks;
     async_task *task;
     if (!may_make(1)) {
         note(self->index, "spawn full");
         return;
     }
-    task = async_create_task(
-        CO(run_task, .function = statement->args[0], .index = world.n_tasks));
-    if (task != NULL) note(self->index, "spawn t%d", enroll(task));
+    if (statement->args[1] == 2)
+        task = async_create_eager_task(
+            CO(run_task, statement->args[0], NO_NUMBER));
+    else
+        task = async_create_task(
+            CO(run_task, .index = number, .function = statement->args[0]));
+    if (task != NULL) note(self->index, "spawn t%d", number_of(task));
 }
 
 static void do_member(scope *self, const node *statement)
 {
+    int number = world.eager ? (int)NO_NUMBER : world.n_tasks, g;
     async_task *task;
-    int g;
     if (world.n_groups == 0 || !may_make(1)) {
         note(self->index, "member nothing");
         return;
     }
     g = which(statement->args[0], world.n_groups);
     task = async_group_spawn(&world.groups[g],
-                             CO(run_task, statement->args[1], world.n_tasks));
+                             CO(run_task, statement->args[1], number));
     if (task == NULL)
         note(self->index, "member %d %s", g, name_of(async_last_error()));
     else
-        note(self->index, "member %d t%d", g, enroll(async_task_retain(task)));
+        note(self->index, "member %d t%d", g,
+             number_of(async_task_retain(task)));
 }
 
 /* Schedules a callback, with `later` at a time of its own. */
@@ -1519,7 +1542,7 @@ ASYNC(block)
         if (world.fuel <= 0) break;
         world.fuel--;
         self->flow = GO_ON;
-        if (self->statement->op == DO_spawn && ARG(1)) {
+        if (self->statement->op == DO_spawn && ARG(1) == 1 && !world.eager) {
             if (!may_make(1)) {
                 note(WHO, "spawn full");
                 continue;
@@ -1527,7 +1550,8 @@ ASYNC(block)
             ASYNC_SPAWN(world.tasks[world.n_tasks], run_task, ARG(0),
                         world.n_tasks);
             note(WHO, "spawn t%d", enroll(world.tasks[world.n_tasks].task));
-        } else if (self->statement->op == DO_member && ARG(2)) {
+        } else if (self->statement->op == DO_member && ARG(2) &&
+                   !world.eager) {
             AWAIT(run_member, self->scope, self->statement);
         } else if (self->statement->op <= DO_reraise) {
             self->value = perform(self->scope, self->statement);
@@ -1662,6 +1686,9 @@ static void begin(const node *program, int lazily)
         async_virtual_loop_init(&polling, &counted);
     }
     async_loop_set_exception_handler(the_loop, report, NULL);
+    world.eager = program->args[1] == EAGER || program->args[2] == EAGER;
+    if (world.eager)
+        async_loop_set_task_factory(the_loop, async_eager_task_factory, NULL);
     for (i = 0; i < FUTURES; i++)
         async_future_init(&world.futures[i].future, the_loop);
     async_condition_init(&world.conditions[1], &world.locks[0]);

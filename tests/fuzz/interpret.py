@@ -94,6 +94,14 @@ class Timer(asyncio.TimerHandle):
         return (self._when, self.turn) < (other._when, other.turn)
 
 
+class Task(newer.Task):
+    """A loop knows all its tasks, in the order of creation."""
+
+    def __init__(self, coroutine, *, loop, **options):
+        loop.made.append(self)
+        super().__init__(coroutine, loop=loop, **options)
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """asyncio's own loop, whose clock jumps when nothing is ready."""
 
@@ -102,13 +110,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.now = 0
         self.turns = itertools.count()
         self.made = []
+        self.eager = False
         self._selector = self
         self.set_task_factory(self.make_task)
 
     def make_task(self, loop, coroutine, **options):
-        task = newer.Task(coroutine, loop=loop, **options)
-        self.made.append(task)
-        return task
+        return Task(coroutine, loop=loop, eager_start=self.eager, **options)
 
     def time(self):
         return self.now
@@ -174,6 +181,7 @@ class Program:
     def __init__(self, tree):
         self.functions = tree.children
         self.by_run = "run" in tree.args
+        self.eager = "eager" in tree.args
         self.trace = []
         self.quiet = False
         self.fuel = FUEL
@@ -192,6 +200,7 @@ class Program:
 
     def run(self):
         self.loop = loop = VirtualLoop()
+        loop.eager = self.eager
         asyncio.set_event_loop(loop)
         loop.set_exception_handler(self.report)
         self.futures = [loop.create_future() for _ in range(6)]
@@ -405,7 +414,7 @@ class Program:
         choice = [
             n
             for n, outer in enumerate(self.gathers)
-            if not later or outer.least > scope.index
+            if outer is not None and (not later or outer.least > scope.index)
         ]
         if not choice:
             return None
@@ -562,20 +571,27 @@ class Program:
     def do_spawn(self, scope, node):
         if not self.may_make():
             return "full"
-        index = len(self.tasks)
-        task = self.loop.create_task(self.task(node.args[0], index))
-        return f"t{self.register(task)}"
+        if node.args[1] == 2 and not self.eager:
+            task = Task(self.task(node.args[0]), loop=self.loop, eager_start=True)
+            return f"t{self.tasks.index(task)}"
+        return self.number(self.loop.create_task, node.args[0])
 
     def do_member(self, scope, node):
         if not self.groups or not self.may_make():
             return "nothing"
         g = self.which(self.groups, node.args[0])
-        index = len(self.tasks)
         try:
-            task = self.groups[g].create_task(self.task(node.args[1], index))
+            return f"{g} {self.number(self.groups[g].create_task, node.args[1])}"
         except RuntimeError as error:
             return f"{g} {name_of(error)}"
-        return f"{g} t{self.register(task)}"
+
+    def number(self, make, function):
+        """Makes a task, which has a number at once; an eager one takes it."""
+        if self.eager:
+            task = make(self.task(function))
+            return f"t{self.tasks.index(task)}"
+        task = make(self.task(function, len(self.tasks)))
+        return f"t{self.register(task)}"
 
     def do_reschedule(self, scope, node):
         if not self.timeouts:
@@ -634,17 +650,17 @@ class Program:
     def do_gatherstart(self, scope, node):
         if len(self.gathers) >= TABLE:
             return "full"
-        made = self.start(self.operands(scope, node, False), node.args[0])
-        if made is None:
+        found = self.operands(scope, node, False)
+        if not self.may_make(sum(isinstance(one, int) for _, one, _ in found)):
             return "full"
-        self.gathers.append(made)
-        return f"g{len(self.gathers) - 1}"
+        # Its number comes before those of what eager operands make.
+        g = len(self.gathers)
+        self.gathers.append(None)
+        self.gathers[g] = self.start(found, node.args[0])
+        return f"g{g}"
 
     def start(self, found, return_exceptions):
         """A gather of operands."""
-        coroutines = sum(isinstance(one, int) for _, one, _ in found)
-        if not self.may_make(coroutines):
-            return None
         outer = newer.gather(
             *(self.task(one) if isinstance(one, int) else one for _, one, _ in found),
             return_exceptions=bool(return_exceptions),
@@ -881,10 +897,10 @@ class Program:
     async def run_gather(self, scope, node):
         found = self.operands(scope, node, True)
         found = [one for one in found if one[2] != scope.index]  # not itself
-        outer = self.start(found, node.args[0])
-        if outer is None:
+        if not self.may_make(sum(isinstance(one, int) for _, one, _ in found)):
             self.say(scope, node, "full")
             return
+        outer = self.start(found, node.args[0])
         values = [
             name_of(value)
             if isinstance(value, BaseException)

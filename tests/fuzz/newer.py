@@ -9,20 +9,18 @@ what had ended before as_completed.
 
 import asyncio
 import collections
+import itertools
 import sys
 from asyncio import CancelledError
 
 NEW = sys.version_info >= (3, 13)
 
 
-class OrderedSet(dict):
-    """What a TaskGroup does with a set, in the order of creation."""
+class OrderedSet(set):
+    """Of tasks, which a TaskGroup keeps in a set: in the order of creation."""
 
-    def add(self, item):
-        self[item] = True
-
-    def discard(self, item):
-        self.pop(item, None)
+    def __iter__(self):
+        return iter(sorted(super().__iter__(), key=lambda task: task.turn))
 
 
 class AsCompleted:
@@ -69,12 +67,118 @@ class AsCompleted:
 class Task(asyncio.tasks._PyTask):
     """In Python: the one in C cannot be awaited after it has awaited itself."""
 
+    turns = itertools.count()
+
+    def __init__(self, coroutine, *, eager_start=False, **options):
+        self.turn = next(self.turns)
+        if sys.version_info >= (3, 12):
+            options["eager_start"] = eager_start
+        super().__init__(coroutine, **options)
+        if eager_start and sys.version_info < (3, 12) and self._loop.is_running():
+            self.start_at_once()
+
+    def start_at_once(self):
+        """The first step, inside that of the task that makes it."""
+        self._loop._ready.pop()
+        maker = asyncio.current_task()
+        if maker is not None:
+            asyncio.tasks._leave_task(self._loop, maker)
+        self._context.run(self._Task__step)
+        if maker is not None:
+            asyncio.tasks._enter_task(self._loop, maker)
+
     def uncancel(self):
         """A request that was not delivered goes with the last one."""
         left = super().uncancel()
         if left == 0:
             self._must_cancel = False
         return left
+
+
+if sys.version_info >= (3, 13, 2):
+
+    class TaskGroup(asyncio.TaskGroup):
+        def __init__(self):
+            super().__init__()
+            self._tasks = OrderedSet()
+
+
+else:
+
+    # 3.13.0 hears of eager members that are done at once, and not when they end.
+    class TaskGroup:
+        def __init__(self):
+            self.parent = None
+            self.members = OrderedSet()
+            self.errors = []
+            self.exiting = self.aborting = self.cancels = False
+            self.empty = None
+
+        async def __aenter__(self):
+            self.loop = asyncio.get_running_loop()
+            self.parent = asyncio.current_task()
+            return self
+
+        def create_task(self, coroutine):
+            reason = None
+            if self.parent is None:
+                reason = "has not been entered"
+            elif self.exiting and not self.members:
+                reason = "is finished"
+            elif self.aborting:
+                reason = "is shutting down"
+            if reason is not None:
+                coroutine.close()
+                raise RuntimeError(f"TaskGroup {self!r} {reason}")
+            task = self.loop.create_task(coroutine)
+            self.members.add(task)
+            task.add_done_callback(self.member_done)
+            return task
+
+        def abort(self):
+            self.aborting = True
+            for member in list(self.members):
+                if not member.done():
+                    member.cancel()
+
+        def member_done(self, task):
+            self.members.discard(task)
+            if self.empty is not None and not self.members:
+                if not self.empty.done():
+                    self.empty.set_result(None)
+            if task.cancelled() or task.exception() is None:
+                return
+            self.errors.append(task.exception())
+            if not self.aborting and not self.cancels:
+                self.abort()
+                self.cancels = True
+                self.parent.cancel()
+
+        async def __aexit__(self, kind, error, traceback):
+            self.exiting = True
+            cancelled = error if isinstance(error, CancelledError) else None
+            if error is not None and not self.aborting:
+                self.abort()
+            while self.members:
+                self.empty = self.loop.create_future()
+                try:
+                    await self.empty
+                except CancelledError as interruption:
+                    if not self.aborting:
+                        cancelled = interruption
+                        self.abort()
+                self.empty = None
+            if self.cancels and self.parent.uncancel() == 0:
+                cancelled = None
+            if cancelled is not None and not self.errors:
+                raise cancelled
+            if error is not None and not isinstance(error, CancelledError):
+                self.errors.append(error)
+            if self.errors:
+                if self.parent.cancelling():
+                    self.parent.uncancel()
+                    self.parent.cancel()
+                raise BaseExceptionGroup("unhandled errors in a TaskGroup", self.errors)
 
 
 if NEW:
@@ -89,11 +193,6 @@ if NEW:
     Timeout = asyncio.Timeout
     gather = asyncio.gather
     wait_for = asyncio.wait_for
-
-    class TaskGroup(asyncio.TaskGroup):
-        def __init__(self):
-            super().__init__()
-            self._tasks = OrderedSet()
 
 else:
 
@@ -233,80 +332,6 @@ else:
             return future.result()
         except CancelledError as error:
             raise TimeoutError from error
-
-    class TaskGroup:
-        def __init__(self):
-            self.parent = None
-            self.members = OrderedSet()
-            self.errors = []
-            self.exiting = self.aborting = self.cancels = False
-            self.empty = None
-
-        async def __aenter__(self):
-            self.loop = asyncio.get_running_loop()
-            self.parent = asyncio.current_task()
-            return self
-
-        def create_task(self, coroutine):
-            reason = None
-            if self.parent is None:
-                reason = "has not been entered"
-            elif self.exiting and not self.members:
-                reason = "is finished"
-            elif self.aborting:
-                reason = "is shutting down"
-            if reason is not None:
-                coroutine.close()
-                raise RuntimeError(f"TaskGroup {self!r} {reason}")
-            task = self.loop.create_task(coroutine)
-            self.members.add(task)
-            task.add_done_callback(self.member_done)
-            return task
-
-        def abort(self):
-            self.aborting = True
-            for member in list(self.members):
-                if not member.done():
-                    member.cancel()
-
-        def member_done(self, task):
-            self.members.discard(task)
-            if self.empty is not None and not self.members:
-                if not self.empty.done():
-                    self.empty.set_result(None)
-            if task.cancelled() or task.exception() is None:
-                return
-            self.errors.append(task.exception())
-            if not self.aborting and not self.cancels:
-                self.abort()
-                self.cancels = True
-                self.parent.cancel()
-
-        async def __aexit__(self, kind, error, traceback):
-            self.exiting = True
-            cancelled = error if isinstance(error, CancelledError) else None
-            if error is not None and not self.aborting:
-                self.abort()
-            while self.members:
-                self.empty = self.loop.create_future()
-                try:
-                    await self.empty
-                except CancelledError as interruption:
-                    if not self.aborting:
-                        cancelled = interruption
-                        self.abort()
-                self.empty = None
-            if self.cancels and self.parent.uncancel() == 0:
-                cancelled = None
-            if cancelled is not None and not self.errors:
-                raise cancelled
-            if error is not None and not isinstance(error, CancelledError):
-                self.errors.append(error)
-            if self.errors:
-                if self.parent.cancelling():
-                    self.parent.uncancel()
-                    self.parent.cancel()
-                raise BaseExceptionGroup("unhandled errors in a TaskGroup", self.errors)
 
     class Condition(asyncio.Condition):
         """Who was notified and then cancelled passes the notification on."""

@@ -55,7 +55,8 @@ enum {
     LOCK,
     CONDITION,
     SEMAPHORE,
-    RUN
+    RUN,
+    EAGER
 };
 
 /* The errors by the names that the traces have. */
@@ -95,8 +96,8 @@ static const struct word words[] = {
     { "never", NEVER },    { "any", ANY },       { "all", ALL },
     { "first", FIRST },    { "error", ERROR },   { "lock", LOCK },
     { "cond", CONDITION }, { "sem", SEMAPHORE }, { "run", RUN },
-    { "task", DO_task },   { "fut", DO_fut },    { "gath", DO_gath },
-    { NULL, 0 },
+    { "eager", EAGER },    { "task", DO_task },  { "fut", DO_fut },
+    { "gath", DO_gath },   { NULL, 0 },
 };
 
 static inline const char *name_of(int error)

@@ -232,7 +232,7 @@ static ASYNC(group_of_eager)
     ASYNC_END;
 }
 
-static void a_group_knows_at_once_of_an_eager_member_that_is_done(void **s)
+static void a_group_takes_eager_members_that_are_done_or_not(void **s)
 {
     (void)s;
     assert_int_equal(RUN(group_of_eager), 0);
@@ -317,7 +317,7 @@ UNIT_MAIN(TEST(an_eager_task_runs_to_its_first_wait_where_it_is_made),
           TEST(without_a_running_loop_there_is_no_eager_task),
           TEST(an_eager_task_can_cancel_itself_in_its_first_step),
           TEST(eager_tasks_nest), TEST(a_callback_may_make_an_eager_task),
-          TEST(a_group_knows_at_once_of_an_eager_member_that_is_done),
+          TEST(a_group_takes_eager_members_that_are_done_or_not),
           TEST(an_eager_member_that_fails_cancels_the_group_later),
           TEST(without_time_an_eager_coroutine_may_have_a_result),
           TEST(a_factory_is_called_with_every_task_that_is_made))
