@@ -590,6 +590,12 @@ struct async_task {
     })
 int async__task_place(async_task *task, size_t size, async_loop *loop,
                       size_t frame);
+ASYNC__NOINLINE async_status async__sleep_here(async *co, async_frame *frame,
+                                               async__state state,
+                                               async_duration delay);
+#define ASYNC__IN_PLACE_async_sleep ~, IN_PLACE
+#define async_sleep__in_place(co, frame, state, arguments)                    \
+    async__sleep_here((co), (frame), (state), (arguments).delay)
 #else
 struct async_task {
     async_future future; /* must be first */
@@ -1057,35 +1063,21 @@ static async_task *async__task_of(const async *co)
 }
 
 #ifdef ASYNC_STATIC_ONLY
-/* Tells an error that nobody has taken, when nobody holds the task any more. */
-void async__task_unshared(async_future *future)
-{
-    if (future->error != 0 && future->state == ASYNC__FINISHED &&
-        !(future->kind & ASYNC__RETRIEVED)) {
-        future->kind |= ASYNC__RETRIEVED;
-        async__report(future->loop, "Task exception was never retrieved",
-                      future->error, future, NULL);
-    }
-}
-
-/* The storage's own share is there for ever: what counts is whether somebody
- * waits for it. */
+/* The storage's own share is there until it is used again. */
 async_link *async__task_ended(async *co, int alone)
 {
     async_task *task = async__task_of(co);
     int error = co->error;
     (void)alone;
     async__unlink(&task->all);
-    if (co->flags & ASYNC__MUST_CANCEL) {
-        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
-        co->node.run = async__step;
-        if (error == 0) error = ASYNC_ECANCELED;
-    }
+    if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL &&
+        error == 0)
+        error = ASYNC_ECANCELED;
+    task->future.shares--;
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
                   error);
-    async__unshare(&task->future);
     return NULL;
 }
 
@@ -1111,16 +1103,21 @@ const char *async__task_name(const async_future *future, char *buffer,
 #endif
 }
 
-/* All but the frame itself, which stands first on the stack. */
+/* All but the frame itself, which stands first on the stack.  An error that
+ * nobody has taken is told when the storage is used again. */
 int async__task_place(async_task *task, size_t size, async_loop *loop,
                       size_t frame)
 {
     async *co = task->co;
     char *stack = (char *)(task + 1);
-    if (task->future.loop != NULL) {
-        if (task->future.state == ASYNC__PENDING || task->future.shares > 1)
+    async_future *future = &task->future;
+    if (future->loop != NULL) {
+        if (future->state == ASYNC__PENDING || future->shares > 1)
             return ASYNC_EBUSY;
-        async__unshare(&task->future);
+        if (future->error != 0 && future->state == ASYNC__FINISHED &&
+            !(future->kind & ASYNC__RETRIEVED))
+            async__report(future->loop, "Task exception was never retrieved",
+                          future->error, future, NULL);
     }
     memset(task, 0, sizeof *task);
     async__paint(stack, size);
@@ -1129,9 +1126,9 @@ int async__task_place(async_task *task, size_t size, async_loop *loop,
     co->sp = stack + async__round(frame, ASYNC__ALIGNMENT);
     co->end = stack + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
     co->flags = ASYNC__IS_TASK;
-    task->future.loop = loop;
-    task->future.kind = ASYNC__TASK;
-    task->future.shares = 2; /* one is the storage's */
+    future->loop = loop;
+    future->kind = ASYNC__TASK;
+    future->shares = 2; /* one is the storage's */
     async__list_append(&loop->tasks, &task->all);
     async__ready(loop, &co->node);
     return 0;
@@ -1696,6 +1693,16 @@ size_t async_task_stack_high_water(const async_task *task)
 
 /* --- cancellation -------------------------------------------------------- */
 
+#ifdef ASYNC_STATIC_ONLY
+/* A task that cancelled itself has suspended since. */
+static void async__cancel_suspended(async *co)
+{
+    if (!async__cancel_wait(co)) return;
+    co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+    co->node.run = async__step;
+}
+#endif
+
 int async__task_cancel(async_future *future)
 {
     async_task *task = (async_task *)(void *)future;
@@ -1709,8 +1716,9 @@ int async__task_cancel(async_future *future)
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
     co->flags |= ASYNC__MUST_CANCEL;
-#ifndef ASYNC_STATIC_ONLY
     if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#ifdef ASYNC_STATIC_ONLY
+    async__deliver_cancel = async__cancel_suspended;
 #endif
     return 1;
 }
@@ -1725,26 +1733,37 @@ int async_task_uncancel(async_task *task)
 /* --- sleep --------------------------------------------------------------- */
 
 #ifdef ASYNC_STATIC_ONLY
-/* The same by hand, in half the code. */
+/* `frame`, of the coroutine that sleeps, goes on at `state`. */
+async_status async__sleep_here(async *co, async_frame *frame,
+                               async__state state, async_duration delay)
+{
+    frame->state = state;
+    co->top = frame;
+    if (delay <= 0) return async__status(ASYNC__PAUSED);
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, ASYNC_ENOTASK);
+        return async__status(ASYNC__ENDED);
+    }
+    co->flags |= ASYNC__IS_SLEEPING;
+    if (delay == ASYNC_FOREVER) {
+        async__list_init(&co->node.link); /* a list by itself */
+    } else {
+        async_loop *loop = async__loop_of_task(co);
+        async__arm(loop, (async__timer *)(void *)&co->node,
+                   async__now(loop) + (async_time)delay);
+    }
+    return async__status(ASYNC__WAITING);
+}
+
 ASYNC(async_sleep)
 {
     struct async_sleep *const self =
         (struct async_sleep *)async__frame_of_async_sleep;
     async_frame *const frame = &self->frame.is.head;
     static const async_info info = ASYNC__INFO(async_sleep);
-    if (frame->state == 0) {
-        frame->state = ASYNC__AT(0);
-        co->top = frame;
-        if (self->delay <= 0) return async__status(ASYNC__PAUSED);
-        if (co->flags & ASYNC__IS_TASK) {
-            async__sleep(co, self->delay);
-            return async__status(ASYNC__WAITING);
-        }
-        async__raised(co, ASYNC_ENOTASK);
-    } else if (frame->state == ASYNC__WHO) {
-        return async__elsewhere(co, frame, &info);
-    }
-    return async__status(ASYNC__ENDED);
+    if (frame->state == ASYNC__WHO) return async__elsewhere(co, frame, &info);
+    if (frame->state != 0) return async__status(ASYNC__ENDED);
+    return async__sleep_here(co, frame, ASYNC__AT(0), self->delay);
 }
 #else
 ASYNC(async_sleep)

@@ -237,6 +237,14 @@ static void async__watch(async_node *node)
         async_future_set_result(&self->met);
 }
 
+static void async__look_at_each(async_bare_loop *loop)
+{
+    async_link *link;
+    for (link = loop->watchers.next; link != &loop->watchers;
+         link = link->next)
+        ((async_node *)(void *)link)->run((async_node *)(void *)link);
+}
+
 ASYNC(async_wait_until)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)async_loop_of(co);
@@ -245,6 +253,7 @@ ASYNC(async_wait_until)
     if (loop == NULL) ASYNC_RAISE(ASYNC_ENOTASK);
     async_future_init(&self->met, &loop->base);
     self->watcher.run = async__watch;
+    async__run_watchers = async__look_at_each;
     async__list_append(&loop->watchers, &self->watcher.link);
     ASYNC__WAIT_FOR(&self->met);
     (void)async__awaited(co);

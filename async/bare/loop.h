@@ -98,16 +98,12 @@ struct async_bare_loop {
     volatile uint8_t woken; /* by an interrupt */
 };
 
-extern const async_backend async__bare_backend;
-
 #define ASYNC__BARE_LIST(list) { &(list), &(list) }
 #define ASYNC__BARE_LOOP(name, ticks_, sleep_until_)                          \
     {                                                                         \
-        { ASYNC__BARE_LIST((name).base.ready),                                \
-          ASYNC__BARE_LIST((name).base.batch),                                \
+        { ASYNC__BARE_LIST((name).base.ready), { 0, 0 },                      \
           ASYNC__BARE_LIST((name).base.timers),                               \
-          ASYNC__BARE_LIST((name).base.tasks), 0, &async__bare_backend, 0, 0, \
-          0, 0, 0, 0, 0 },                                                    \
+          ASYNC__BARE_LIST((name).base.tasks), 0, 0, 0, 0, 0 },               \
         ticks_, sleep_until_, ASYNC__BARE_LIST((name).watchers), 0            \
     }
 
@@ -132,17 +128,61 @@ static inline void async_bare_wake(async_bare_loop *loop)
 extern "C" {
 #endif
 
-static async_time async__bare_now(async_loop *loop)
+/* What a program without watchers does not carry: the first one sets it. */
+static void (*async__run_watchers)(async_bare_loop *loop);
+
+/* Behind the sleep. */
+static void async__bare_look(async_bare_loop *loop)
 {
-    return ((async_bare_loop *)(void *)loop)->ticks();
+    loop->woken = 0; /* before the looking: what comes from here on counts */
+    if (async__run_watchers != NULL) async__run_watchers(loop);
 }
 
 /* Whether to sleep is decided with interrupts off: what comes from then on
  * ends the sleep. */
+#ifdef ASYNC_STATIC_ONLY
+void async__bare_poll(async_loop *base, int wait)
+{
+    async_bare_loop *loop = (async_bare_loop *)(void *)base;
+    if (wait) {
+        ASYNC_CRITICAL_ENTER;
+        if (!loop->woken) {
+            async_link *first = base->timers.next;
+            if (first == &base->timers) {
+                loop->sleep_until(ASYNC_FOREVER);
+            } else {
+                async_time when = async__timer_of(first)->deadline;
+                if (async_time_before(loop->ticks(), when))
+                    loop->sleep_until(when);
+            }
+        }
+        ASYNC_CRITICAL_EXIT;
+    }
+    async__bare_look(loop);
+}
+
+async_time async__bare_now(async_loop *loop)
+{
+    return ((async_bare_loop *)(void *)loop)->ticks();
+}
+
+void async__bare_wake(async_loop *loop)
+{
+    async_bare_wake((async_bare_loop *)(void *)loop);
+}
+
+/* When there is something to do. */
+static async_time async__poll_deadline(async_loop *loop)
+{
+    if (!async__list_empty(&loop->ready)) return ASYNC_NO_WAIT;
+    if (async__list_empty(&loop->timers)) return ASYNC_FOREVER;
+    return async__later(async__timer_of(loop->timers.next)->deadline, 0);
+}
+#define ASYNC__BARE_BACKEND NULL
+#else
 static int async__bare_poll(async_loop *base, async_time deadline)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)base;
-    async_link *link;
     if (deadline != ASYNC_NO_WAIT) {
         ASYNC_CRITICAL_ENTER;
         if (!loop->woken &&
@@ -151,11 +191,13 @@ static int async__bare_poll(async_loop *base, async_time deadline)
             loop->sleep_until(deadline);
         ASYNC_CRITICAL_EXIT;
     }
-    loop->woken = 0; /* before the looking: what comes from here on counts */
-    for (link = loop->watchers.next; link != &loop->watchers;
-         link = link->next)
-        ((async_node *)(void *)link)->run((async_node *)(void *)link);
+    async__bare_look(loop);
     return 0;
+}
+
+static async_time async__bare_now(async_loop *loop)
+{
+    return ((async_bare_loop *)(void *)loop)->ticks();
 }
 
 static void async__bare_wake(async_loop *loop)
@@ -163,23 +205,20 @@ static void async__bare_wake(async_loop *loop)
     async_bare_wake((async_bare_loop *)(void *)loop);
 }
 
-#ifdef ASYNC_STATIC_ONLY
-const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
-                                            async__bare_wake };
-#else
 static void async__bare_close(async_loop *loop)
 {
     (void)loop;
 }
-const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
-                                            async__bare_wake,
-                                            async__bare_close, NULL };
+static const async_backend async__bare_backend = {
+    async__bare_now, async__bare_poll, async__bare_wake, async__bare_close, NULL
+};
+#define ASYNC__BARE_BACKEND &async__bare_backend
 #endif
 
 void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
                           async_bare_sleep *sleep_until)
 {
-    async_loop_init(&loop->base, &async__bare_backend, NULL, 0);
+    async_loop_init(&loop->base, ASYNC__BARE_BACKEND, NULL, 0);
     loop->ticks = ticks;
     loop->sleep_until = sleep_until;
     async__list_init(&loop->watchers);
@@ -192,9 +231,13 @@ async_time async_bare_turn(async_bare_loop *loop)
     async_time deadline;
     loop->woken = 1; /* the poll does not sleep */
     async__running = &loop->base;
+#ifdef ASYNC_STATIC_ONLY
+    async__iterate(&loop->base);
+#else
     loop->base.running = 1;
     (void)async__iterate(&loop->base);
     loop->base.running = 0;
+#endif
     async__running = outer;
     deadline = async__poll_deadline(&loop->base);
     return loop->woken ? ASYNC_NO_WAIT : deadline;
@@ -202,12 +245,7 @@ async_time async_bare_turn(async_bare_loop *loop)
 
 void async_bare_run(async_bare_loop *loop)
 {
-    async__running = &loop->base;
-    loop->base.running = 1;
-    do (void)async__iterate(&loop->base);
-    while (!loop->base.stopping);
-    loop->base.running = loop->base.stopping = 0;
-    async__running = NULL;
+    (void)async_loop_run_forever(&loop->base);
 }
 
 #ifdef __cplusplus
