@@ -137,12 +137,17 @@ static async_time async__bare_now(async_loop *loop)
     return ((async_bare_loop *)(void *)loop)->ticks();
 }
 
+#ifndef ASYNC_BARE_WATCHDOG
+#define ASYNC_BARE_WATCHDOG() ((void)0)
+#endif
+
 /* Whether to sleep is decided with interrupts off: what comes from then on
  * ends the sleep. */
 static int async__bare_poll(async_loop *base, async_time deadline)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)base;
     async_link *link;
+    ASYNC_BARE_WATCHDOG();
     if (deadline != ASYNC_NO_WAIT) {
         ASYNC_CRITICAL_ENTER;
         if (!loop->woken &&
