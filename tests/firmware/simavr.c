@@ -44,8 +44,15 @@ static FILE *events;
 static struct { unsigned long when; char what; unsigned value; } next;
 static unsigned sensor = NO_ANSWER;
 
+/* What drives a pin of port D from outside; else a pull-up would count, with
+ * every write to the port. */
 static void set_pin(avr_t *avr, int pin, int level)
 {
+    static avr_ioport_external_t outside = { .name = 'D' };
+    unsigned bit = 1u << pin;
+    outside.mask |= bit;
+    outside.value = level ? outside.value | bit : outside.value & ~bit;
+    avr_ioctl(avr, AVR_IOCTL_IOPORT_SET_EXTERNAL('D'), &outside);
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), pin),
                   (uint32_t)level);
 }
@@ -97,7 +104,7 @@ static void measure(struct avr_irq_t *irq, uint32_t channel, void *avr)
 {
     (void)irq, (void)channel;
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0),
-                  sensor * 5000 / 1024);
+                  (sensor * 5000 + 1022) / 1023);
 }
 
 static void connect(avr_t *avr)

@@ -128,11 +128,13 @@ void board_sensor_stop(void)
 }
 #endif
 
-/* The watchdog goes on after a reset, with its shortest time. */
+/* The watchdog goes on after a reset, with its shortest time, which simavr lets
+ * nobody change while it is on. */
 uint8_t board_watchdog_start(void)
 {
     uint8_t was_it = MCUSR & _BV(WDRF);
     MCUSR = 0;
+    wdt_disable();
     wdt_enable(WDTO_2S);
     return was_it != 0;
 }
