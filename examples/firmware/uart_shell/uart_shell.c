@@ -188,7 +188,10 @@ static ASYNC(shell)
             overruns++;
             board_print("\r\nsome input was lost, and so is this line\r\n");
         } ASYNC_EXCEPT_ANY(self->error) {
-            board_print(async_error_name(self->error)); /* too small a stack? */
+            /* ASYNC_ENOMEM say, from an await that found no room.  Its name
+             * would come with those of all other errors, a kilobyte. */
+            board_print("error -");
+            print_number((uint32_t)-self->error);
             board_print("\r\n");
         } ASYNC_END_TRY
     }
