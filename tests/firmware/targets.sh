@@ -15,7 +15,7 @@ compile() {
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
     if [ -n "${events:-}" ] && [ "$target" != atmega328p ]; then
         flags="$flags -DBOARD_TICK_HOOK"
-        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$PWD/$events\""
+        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
     fi
     case $target in
     host)
