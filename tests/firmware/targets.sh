@@ -6,12 +6,17 @@ small="-Os -ffunction-sections -fdata-sections -Wl,--gc-sections -flto"
 flags_of_all=-DASYNC_STATIC_ONLY
 
 # compile TARGET OUTPUT SOURCE...
+# Where there are events, $events, boards/played.c plays them, but in simavr.
 compile() {
     target=$1
     output=$2
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    if [ -n "${events:-}" ] && [ "$target" != atmega328p ]; then
+        flags="$flags -DBOARD_TICK_HOOK"
+        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
+    fi
     case $target in
     host)
         gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined \
@@ -57,10 +62,10 @@ run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
     atmega328p)
-        [ -e "$build/simavr-run" ] ||
+        [ "$build/simavr-run" -nt tests/firmware/simavr.c ] ||
             gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/simavr-run" \
                 tests/firmware/simavr.c -lsimavr -lelf || return 1
-        timeout 60 "$build/simavr-run" "$2" 10000 2>"$2.cycles" ;;
+        timeout 60 "$build/simavr-run" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
