@@ -80,6 +80,9 @@ void *memset(void *to, int value, size_t size);
  *                          context variables nor a task factory.  Timers are
  *                          a list in the order of their deadlines.  For
  *                          firmware; implies ASYNC_FREESTANDING
+ * ASYNC_NO_CANCEL          with ASYNC_STATIC_ONLY: tasks cannot be cancelled.
+ *                          There are no time limits then (ASYNC_TIMEOUT,
+ *                          async_wait_for), nor async_settled, which has one
  * ASYNC_SMALL              small types: a source file of coroutines has at
  *                          most 16,000 lines, a FINALLY inside a FINALLY does
  *                          not compile, a task has at most 255 shares.  The
@@ -103,6 +106,9 @@ void *memset(void *to, int value, size_t size);
  *                          message and aborts (freestanding: traps)
  * ------------------------------------------------------------------------ */
 
+#if defined(ASYNC_NO_CANCEL) && !defined(ASYNC_STATIC_ONLY)
+#error "ASYNC_NO_CANCEL needs ASYNC_STATIC_ONLY"
+#endif
 #if defined(ASYNC_STATIC_ONLY) && !defined(ASYNC_FREESTANDING)
 #define ASYNC_FREESTANDING
 #endif
@@ -1423,6 +1429,14 @@ async__object(async_function *start, const void *frame, size_t size,
 #define ASYNC__LINE_CHECK
 #endif
 
+/* Who has no name is not asked for it: what remains is a trap. */
+#if defined(ASYNC_NO_NAMES) && !ASYNC_HOSTED && !defined(ASYNC_TRAP)
+#define ASYNC__ELSEWHERE (void)async__info, __builtin_trap();
+#else
+#define ASYNC__ELSEWHERE                                                      \
+    return async__elsewhere(co, async__self, &async__info);
+#endif
+
 #define ASYNC__FUNCTION(name)                                                 \
     async_status name(async *co, void *async__frame_of_##name)
 #define ASYNC__BEGIN(name)                                                    \
@@ -1450,7 +1464,7 @@ async__object(async_function *start, const void *frame, size_t size,
     do {                                                                      \
         switch (ASYNC__STATE(async__self->state)) {                           \
         default:                                                              \
-            return async__elsewhere(co, async__self, &async__info);           \
+            ASYNC__ELSEWHERE                                                  \
         ASYNC__CASE(0)                                                        \
             {
 
@@ -2815,6 +2829,13 @@ const async_frame *async_frame_caller(const async_frame *frame)
     return async__visible(frame->caller);
 }
 
+#ifdef ASYNC_NO_NAMES
+static const async_info *async__who(const async_frame *frame)
+{
+    (void)frame;
+    return NULL;
+}
+#else
 /* A frame does not know its name, but its function does. */
 static const async_info *async__who(const async_frame *frame)
 {
@@ -2826,6 +2847,7 @@ static const async_info *async__who(const async_frame *frame)
     asked->state = state;
     return (const async_info *)answer.wait.info;
 }
+#endif
 
 const char *async_coro_name(const async *co)
 {

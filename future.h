@@ -1394,9 +1394,11 @@ void async__unready(async_loop *loop, async_node *node)
 /* loop->current is only looked at by what users call: it is set where a
  * coroutine is entered, and cleared where a callback is. */
 #ifdef ASYNC_STATIC_ONLY
+#ifndef ASYNC_NO_CANCEL
 /* What a program that cancels nothing does not carry: who cancels sets it.  (A
  * variable that nobody sets is a constant to who sees the whole program.) */
 static void (*async__deliver_cancel)(async *co);
+#endif
 
 static void async__settle(async *co, int code)
 {
@@ -1404,9 +1406,11 @@ static void async__settle(async *co, int code)
         async__task_ended(co, 0);
     } else if (code == ASYNC__PAUSED) {
         async__list_append(&async__loop_of_task(co)->ready, &co->node.link);
-    } else if (async__deliver_cancel != NULL &&
-               co->flags & ASYNC__MUST_CANCEL) {
-        async__deliver_cancel(co);
+    } else {
+#ifndef ASYNC_NO_CANCEL
+        if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL)
+            async__deliver_cancel(co);
+#endif
     }
 }
 
@@ -1426,6 +1430,7 @@ void async__step(async_node *node)
     async__settle(co, code);
 }
 
+#ifndef ASYNC_NO_CANCEL
 void async__step_cancelled(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1440,6 +1445,7 @@ void async__step_cancelled(async_node *node)
     }
     async__step(node);
 }
+#endif
 #else
 /* What the loop does when a coroutine has given back control. */
 static void async__settle(async *co, int code)
@@ -1490,6 +1496,7 @@ void async__throw_soon(async *co, int error)
     async__kick(loop);
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* Cancels what a suspended coroutine waits for.  Returns 0 when there is no
  * such thing, or it is over already. */
 int async__cancel_wait(async *co)
@@ -1505,6 +1512,7 @@ int async__cancel_wait(async *co)
     if (co->wait.future == NULL) return 0;
     return async_future_cancel((async_future *)co->wait.future);
 }
+#endif
 
 #ifndef ASYNC_STATIC_ONLY
 /* As in asyncio, a sleeper's timer wakes it, and it runs an iteration later. */
@@ -2284,8 +2292,10 @@ int async_future_set_exception(async_future *future, int error)
 int async_future_cancel(async_future *future)
 {
     switch (future->kind & ASYNC__KIND_MASK) {
+#ifndef ASYNC_NO_CANCEL
     case ASYNC__TASK:
         return async__task_cancel(future);
+#endif
     case ASYNC__OPERATION:
         /* That of a gather keeps its error to be reported, as in asyncio. */
         if (future->state != ASYNC__PENDING) return 0;
@@ -2372,6 +2382,14 @@ void async_done_callback_cancel(async_done_callback *node)
     node->place = ASYNC__NOWHERE;
 }
 
+static int async__is_step(const async_node *node)
+{
+#ifndef ASYNC_NO_CANCEL
+    if (node->run == async__step_cancelled) return 1;
+#endif
+    return node->run == async__step;
+}
+
 void async_future_destroy(async_future *future)
 {
     if (future->state == ASYNC__PENDING) {
@@ -2381,8 +2399,7 @@ void async_future_destroy(async_future *future)
         while (!async__list_empty(&future->waiters)) {
             async_node *node = (async_node *)(void *)future->waiters.next;
             async__unlink(&node->link);
-            if (node->run == async__step ||
-                node->run == async__step_cancelled) {
+            if (async__is_step(node)) {
                 async *co = (async *)(void *)node;
                 co->wait.future = NULL;
                 future->shares--;

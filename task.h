@@ -218,6 +218,7 @@ static inline const async *async_task_get_coro(const async_task *task);
 size_t async_task_stack_used(const async_task *task);
 size_t async_task_stack_high_water(const async_task *task);
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * CANCELLATION
  *
@@ -238,6 +239,7 @@ static inline int async_task_cancelling(const async_task *task);
  * task waits for nor raised, is withdrawn.  Returns what is left.
  * Counterpart: Task.uncancel(). */
 int async_task_uncancel(async_task *task);
+#endif
 
 /* ------------------------------------------------------------------------
  * SLEEP
@@ -332,6 +334,7 @@ void async_gather_clear(async_gathering *gathering);
 async_future *async_gather_start(async_gathering *gathering);
 #endif
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * WAIT FOR, SHIELD
  * ------------------------------------------------------------------------ */
@@ -419,6 +422,7 @@ static inline async_time async_timeout_when(const async_timeout *timeout);
 /* Whether the deadline passed while the block ran, whatever came of it.
  * Counterpart: Timeout.expired(). */
 static inline int async_timeout_expired(const async_timeout *timeout);
+#endif
 
 /* ------------------------------------------------------------------------
  * WAIT
@@ -565,7 +569,9 @@ struct async_task {
 #ifndef ASYNC_NO_NAMES
     const char *name;
 #endif
+#ifndef ASYNC_NO_CANCEL
     uint8_t requests; /* cancelling() */
+#endif
 };
 #define ASYNC__TASK_STORAGE(bytes)                                            \
     struct {                                                                  \
@@ -757,6 +763,7 @@ static inline const async *async_task_get_coro(const async_task *task)
 {
     return task->co;
 }
+#ifndef ASYNC_NO_CANCEL
 static inline int async_task_cancel(async_task *task)
 {
     return async__task_cancel(&task->future);
@@ -765,7 +772,7 @@ static inline int async_task_cancelling(const async_task *task)
 {
     return task->requests;
 }
-
+#endif
 #ifndef ASYNC_STATIC_ONLY
 #define ASYNC__SPAWN(handle, ...)                                             \
     ASYNC__SPAWN_BY(async__task_make, async_loop_of(co), handle, __VA_ARGS__)
@@ -869,6 +876,7 @@ int async__gather_each(async_gathering *gathering, int count, ...);
 
 #endif
 
+#ifndef ASYNC_NO_CANCEL
 /* --- limits -------------------------------------------------------------- */
 
 /* Cancels the task at a deadline, and turns exactly that cancellation into a
@@ -964,6 +972,7 @@ struct async__until_done {
     async_node done;
 };
 ASYNC(async__until_done);
+#endif
 
 /* --- wait ---------------------------------------------------------------- */
 
@@ -1070,9 +1079,11 @@ async_link *async__task_ended(async *co, int alone)
     int error = co->error;
     (void)alone;
     async__unlink(&task->all);
+#ifndef ASYNC_NO_CANCEL
     if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL &&
         error == 0)
         error = ASYNC_ECANCELED;
+#endif
     task->future.shares--;
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
@@ -1691,6 +1702,7 @@ size_t async_task_stack_high_water(const async_task *task)
     return async_stack_high_water(task->co) + async__first_frame(task);
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* --- cancellation -------------------------------------------------------- */
 
 #ifdef ASYNC_STATIC_ONLY
@@ -1729,6 +1741,7 @@ int async_task_uncancel(async_task *task)
         task->co->flags &= ~ASYNC__MUST_CANCEL;
     return task->requests;
 }
+#endif
 
 /* --- sleep --------------------------------------------------------------- */
 
@@ -1760,8 +1773,10 @@ ASYNC(async_sleep)
     struct async_sleep *const self =
         (struct async_sleep *)async__frame_of_async_sleep;
     async_frame *const frame = &self->frame.is.head;
+#ifndef ASYNC_NO_NAMES
     static const async_info info = ASYNC__INFO(async_sleep);
     if (frame->state == ASYNC__WHO) return async__elsewhere(co, frame, &info);
+#endif
     if (frame->state != 0) return async__status(ASYNC__ENDED);
     return async__sleep_here(co, frame, ASYNC__AT(0), self->delay);
 }
@@ -2031,6 +2046,19 @@ void *async__gathered(const async_gathering *gathering, size_t index,
 }
 #endif
 
+/* --- waiting for several -------------------------------------------------- */
+
+/* Takes a node out of where it waits for `future`, if it still does. */
+static void async__forget(async_future *future, async_node *node)
+{
+    if (node->link.prev == NULL) return;
+    if (future->state == ASYNC__PENDING)
+        async__unlink(&node->link);
+    else
+        async__unready(future->loop, node);
+}
+
+#ifndef ASYNC_NO_CANCEL
 /* --- wait for ------------------------------------------------------------ */
 
 static void async__timeout_expired(async_node *node)
@@ -2144,16 +2172,6 @@ static void async__until_done_wake(async_node *node)
                                                       done));
     node->link.prev = NULL;
     async_future_set_result(&self->waiter);
-}
-
-/* Takes a node out of where it waits for `future`, if it still does. */
-static void async__forget(async_future *future, async_node *node)
-{
-    if (node->link.prev == NULL) return;
-    if (future->state == ASYNC__PENDING)
-        async__unlink(&node->link);
-    else
-        async__unready(future->loop, node);
 }
 
 ASYNC(async__until_done)
@@ -2304,6 +2322,7 @@ ASYNC(async_shield)
     ASYNC__CHECK;
     ASYNC_END;
 }
+#endif
 
 /* --- wait ---------------------------------------------------------------- */
 

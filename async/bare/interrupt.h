@@ -120,6 +120,7 @@ static inline void async_ticker_start(async_ticker *ticker, async_loop *loop,
 struct async_ticker_wait;
 ASYNC(async_ticker_wait);
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * INPUTS
  *
@@ -132,6 +133,7 @@ ASYNC(async_ticker_wait);
  * ------------------------------------------------------------------------ */
 struct async_settled;
 ASYNC(async_settled);
+#endif
 
 /* ========================================================================
  * PRIVATE
@@ -197,6 +199,7 @@ struct async_ticker_wait {
     async_ticker *ticker;
 };
 
+#ifndef ASYNC_NO_CANCEL
 struct async_settled {
     ASYNC_RETURNS(int);
     int (*read)(void *argument);
@@ -206,6 +209,7 @@ struct async_settled {
     int level;
     async_timeout limit;
 };
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -326,6 +330,7 @@ ASYNC(async_ticker_wait)
     ASYNC_END;
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* --- inputs -------------------------------------------------------------- */
 
 static int async__input_changed(void *argument)
@@ -354,6 +359,7 @@ ASYNC(async_settled)
     }
     ASYNC_END;
 }
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
