@@ -30,7 +30,7 @@ help:
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
 	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
-	@echo 'make firmware-sizes what the blink examples cost on each board'
+	@echo 'make firmware-sizes what the firmware examples cost: docs/firmware.md'
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
 	@echo 'make deps          install what is missing (run and test do so first)'
@@ -80,6 +80,7 @@ bench-core:
 firmware-test:
 	@packaging/deps firmware
 	@tests/firmware/run $(T)
+	@tests/firmware/sizes --check
 
 ports-test:
 	@packaging/deps ports
@@ -87,7 +88,7 @@ ports-test:
 
 firmware-sizes:
 	@packaging/deps firmware
-	@tests/firmware/sizes
+	@tests/firmware/sizes --write
 
 lint:
 	@packaging/deps lint
