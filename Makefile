@@ -44,11 +44,19 @@ run:
 	@$(MAKE) --no-print-directory examples
 	@examples/tour $(BIN)
 
-examples: $(EXAMPLES:%=$(BIN)/%)
+examples: $(EXAMPLES:%=$(BIN)/%) $(BIN)/uart_shell
 
 $(BIN)/two_files: $(wildcard examples/two_files/*.[ch]) $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(UV)
+
+# firmware, with the terminal for its UART
+SHELL_SOURCES = examples/firmware/uart_shell/uart_shell.c \
+                examples/firmware/boards/terminal.c
+$(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -DASYNC_STATIC_ONLY -DBOARD_UART_HOOK \
+	    -I. -o $@ $(SHELL_SOURCES)
 
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)

@@ -41,7 +41,11 @@ static void sleep_at_once(avr_t *avr, avr_cycle_count_t cycles)
 enum { READY = 2, BUTTON = 3, START = 4, NO_ANSWER = 65535, SENSOR_TAKES = 2 };
 
 static FILE *events;
-static struct { unsigned long when; char what; unsigned value; } next;
+static struct {
+    unsigned long when;
+    char what;
+    unsigned value;
+} next;
 static unsigned sensor = NO_ANSWER;
 
 /* What drives a pin of port D from outside; else a pull-up would count, with
@@ -70,9 +74,9 @@ static int happen(avr_t *avr)
     char what = next.what;
     switch (what) {
     case 'u':
-        avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'),
-                                    UART_IRQ_INPUT),
-                      next.value);
+        avr_raise_irq(
+            avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT),
+            next.value);
         break;
     case 'b': set_pin(avr, BUTTON, !next.value); break;
     case 's': sensor = next.value; break;
@@ -134,7 +138,8 @@ int main(int argc, char **argv)
     if (argc == 4) events = fopen(argv[3], "r");
     if (argc < 3 || argc > 4 || (argc == 4 && events == NULL) ||
         elf_read_firmware(argv[1], &firmware) != 0) {
-        fprintf(stderr, "usage: %s image.elf milliseconds [events]\n", argv[0]);
+        fprintf(stderr, "usage: %s image.elf milliseconds [events]\n",
+                argv[0]);
         return 125;
     }
     strcpy(firmware.mmcu, "atmega328p");

@@ -13,6 +13,7 @@ compile() {
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    case $target in arduino*) compile_sketch "$@"; return ;; esac
     if [ -n "${events:-}" ] && [ "$target" != atmega328p ]; then
         flags="$flags -DBOARD_TICK_HOOK"
         set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
@@ -40,6 +41,42 @@ compile() {
     esac
 }
 
+# A sketch, as Arduino builds it for an Uno: a copy of its folder, the .ino as
+# C++ behind Arduino.h, with the core and the library found by -I.  Its program
+# is C there, as it stands; and for arduino-c++ that is C++11, too.
+arduino=/usr/share/arduino/hardware/arduino/avr
+for_uno="-mmcu=atmega328p -DF_CPU=16000000L -DARDUINO=10819 -DARDUINO_AVR_UNO
+    -DARDUINO_ARCH_AVR -Os -ffunction-sections -fdata-sections -flto"
+cxx11="-std=gnu++11 -fno-exceptions -fno-threadsafe-statics"
+compile_sketch() { # SOURCE
+    sketch=$(basename "$1" .c)
+    folder=$output.sketch
+    core=$build/arduino
+    [ -e "$core/libcore.a" ] || compile_arduino_core || return 1
+    rm -rf "$folder"
+    cp -R "$(dirname "$1")" "$folder"
+    set -- $for_uno $warnings -I"$arduino/cores/arduino" \
+        -I"$arduino/variants/standard" -I. -c
+    case $target in
+    arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
+    *) avr-g++ $cxx11 "$@" -x c++ -Wno-shadow -o "$folder/c.o" "$folder/$sketch.c" ;;
+    esac &&
+        avr-g++ $cxx11 "$@" -include Arduino.h -x c++ -o "$folder/ino.o" \
+            "$folder/$sketch.ino" &&
+        avr-gcc -mmcu=atmega328p -Os -flto -fuse-linker-plugin -Wl,--gc-sections \
+            -o "$output" "$folder/c.o" "$folder/ino.o" "$core/libcore.a" -lm
+}
+compile_arduino_core() {
+    mkdir -p "$core"
+    for part in "$arduino"/cores/arduino/*.c "$arduino"/cores/arduino/*.cpp; do
+        case $part in *.c) compiler="avr-gcc -std=gnu11" ;; *) compiler="avr-g++ $cxx11" ;; esac
+        # avr-libc's float.h has no DECIMAL_DIG in C++
+        $compiler $for_uno -w -DDECIMAL_DIG=__DECIMAL_DIG__ -I"$arduino/cores/arduino" \
+            -I"$arduino/variants/standard" -c -o "$core/$(basename "$part").o" "$part" || return 1
+    done
+    avr-gcc-ar rcs "$core/libcore.a" "$core"/*.o
+}
+
 # Where that machine has its memory, if that is not where most have it.
 memory() {
     if [ "$1" = cortex-m33 ]; then
@@ -61,7 +98,7 @@ machine() {
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega328p)
+    atmega328p | arduino*)
         [ "$build/simavr-run" -nt tests/firmware/simavr.c ] ||
             gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/simavr-run" \
                 tests/firmware/simavr.c -lsimavr -lelf || return 1
@@ -78,3 +115,4 @@ run_image() {
 }
 
 targets="host atmega328p cortex-m0 cortex-m3 cortex-m4 cortex-m33 rv32imac"
+sketches="arduino arduino-c++" # the examples that have a .ino
