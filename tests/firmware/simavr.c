@@ -1,8 +1,8 @@
-/* Runs an image for the ATmega328P on libsimavr, in virtual time: the UART goes
+/* Runs an image for an ATmega on libsimavr, in virtual time: the UART goes
  * to stdout, GPIOR0 is the exit status.  On stderr it says how many cycles that
  * took, how much of them asleep, and how deep the stack was.
  *
- *   simavr-run image.elf milliseconds
+ *   simavr-run image.elf milliseconds [part, by default atmega328p]
  */
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
@@ -43,11 +43,11 @@ int main(int argc, char **argv)
     out = dup(1);
     dup2(2, 1);
     memset(&firmware, 0, sizeof firmware);
-    if (argc != 3 || elf_read_firmware(argv[1], &firmware) != 0) {
-        fprintf(stderr, "usage: %s image.elf milliseconds\n", argv[0]);
+    if (argc < 3 || argc > 4 || elf_read_firmware(argv[1], &firmware) != 0) {
+        fprintf(stderr, "usage: %s image.elf milliseconds [part]\n", argv[0]);
         return 125;
     }
-    strcpy(firmware.mmcu, "atmega328p");
+    strcpy(firmware.mmcu, argc > 3 ? argv[3] : "atmega328p");
     firmware.frequency = HZ;
     avr = avr_make_mcu_by_name(firmware.mmcu);
     if (avr == NULL) return 125;

@@ -1,37 +1,38 @@
 # Sourced by run and sizes: how an image is built for each target, and run.
-# shellcheck shell=sh disable=SC2086
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 
 warnings="-Wall -Wextra -pedantic -Wshadow -Werror"
-small="-Os -ffunction-sections -fdata-sections -Wl,--gc-sections -flto"
 flags_of_all=-DASYNC_STATIC_ONLY
 
-# compile TARGET OUTPUT SOURCE...
-compile() {
-    target=$1
-    output=$2
-    shift 2
-    # what the image asks for in its first lines: /* flags: ... */
-    flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
-    case $target in
+# for_target TARGET: how its images are compiled and linked, and what is the board
+#   cc      the compiler, for that part
+#   small   what makes its code small; empty on a PC
+#   link    what the linker is told before the files, and
+#   after   behind them
+for_target() {
+    small="-Os -ffunction-sections -fdata-sections"
+    link=-Wl,--gc-sections
+    after=-lgcc
+    freestanding="-ffreestanding -fno-tree-loop-distribute-patterns"
+    case $1 in
     host)
-        gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined \
-            -fno-sanitize-recover=undefined $flags -I. \
-            -o "$output" "$@" examples/firmware/boards/host.c ;;
-    atmega328p)
-        avr-gcc -mmcu=atmega328p -DF_CPU=16000000UL $small -std=c99 $warnings \
-            -mcall-prologues -mrelax $flags -I. \
-            -o "$output" "$@" examples/firmware/boards/atmega328p.c ;;
+        cc="gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined
+            -fno-sanitize-recover=undefined"
+        small='' link='' after=''
+        board=host ;;
+    atmega*)
+        cc="avr-gcc -mmcu=$1 -DF_CPU=16000000UL -std=c99 $warnings
+            -mcall-prologues -mrelax"
+        board=atmega328p ;;
     cortex-m*)
-        arm-none-eabi-gcc -mcpu="$target" -mthumb $small -std=c99 $warnings \
-            -ffreestanding -fno-tree-loop-distribute-patterns \
-            $flags -I. -nostdlib -T examples/firmware/boards/cortex_m.ld \
-            $(memory "$target") -o "$output" "$@" examples/firmware/boards/cortex_m.c -lgcc ;;
-    rv32imac)
-        riscv64-unknown-elf-gcc -march=rv32imac_zicsr -mabi=ilp32 -mcmodel=medany \
-            $small -std=c99 $warnings -ffreestanding \
-            -fno-tree-loop-distribute-patterns \
-            $flags -I. -nostdlib -T examples/firmware/boards/riscv.ld \
-            -o "$output" "$@" examples/firmware/boards/riscv.c -lgcc ;;
+        cc="arm-none-eabi-gcc -mcpu=$1 -mthumb -std=c99 $warnings $freestanding"
+        link="$link -nostdlib -T examples/firmware/boards/cortex_m.ld"
+        board=cortex_m ;;
+    rv32imac) # as of 2.2 its base has the CSRs: with _zicsr gcc takes a 64-bit libgcc
+        cc="riscv64-unknown-elf-gcc -march=rv32imac -misa-spec=2.2 -mabi=ilp32
+            -mcmodel=medany -std=c99 $warnings $freestanding"
+        link="$link -nostdlib -T examples/firmware/boards/riscv.ld"
+        board=riscv ;;
     esac
 }
 
@@ -40,6 +41,19 @@ memory() {
     if [ "$1" = cortex-m33 ]; then
         echo "-Wl,--defsym=flash_at=0x10000000 -Wl,--defsym=ram_at=0x38000000"
     fi
+}
+
+# compile TARGET OUTPUT SOURCE...
+compile() {
+    for_target "$1"
+    [ -z "$small" ] || small="$small -flto"
+    link="$link $(memory "$1")"
+    output=$2
+    shift 2
+    # what the image asks for in its first lines: /* flags: ... */
+    flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    $cc $small $flags -I. $link -o "$output" "$@" \
+        examples/firmware/boards/$board.c $after
 }
 
 # The machine that QEMU has for a processor.
@@ -52,15 +66,18 @@ machine() {
     esac
 }
 
+# simulator NAME: $build/NAME, from simavr.c or another program on libsimavr
+simulator() {
+    gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+}
+
 # run_image TARGET IMAGE: its output, and its exit status
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega328p)
-        [ -e "$build/simavr-run" ] ||
-            gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/simavr-run" \
-                tests/firmware/simavr.c -lsimavr -lelf || return 1
-        timeout 60 "$build/simavr-run" "$2" 10000 2>"$2.cycles" ;;
+    atmega*)
+        [ -e "$build/simavr-run" ] || simulator simavr-run simavr.c || return 1
+        timeout 60 "$build/simavr-run" "$2" 10000 "$1" 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
