@@ -81,6 +81,9 @@ void *memset(void *to, int value, size_t size);
  *                          context variables nor a task factory.  Timers are
  *                          a list in the order of their deadlines.  For
  *                          firmware; implies ASYNC_FREESTANDING
+ * ASYNC_NO_CANCEL          with ASYNC_STATIC_ONLY: tasks cannot be cancelled.
+ *                          There are no time limits then (ASYNC_TIMEOUT,
+ *                          async_wait_for), nor async_settled, which has one
  * ASYNC_SMALL              small types: a source file of coroutines has at
  *                          most 16,000 lines, a FINALLY inside a FINALLY does
  *                          not compile, a task has at most 255 shares.  The
@@ -105,6 +108,9 @@ void *memset(void *to, int value, size_t size);
  *                          message and aborts (freestanding: traps)
  * ------------------------------------------------------------------------ */
 
+#if defined(ASYNC_NO_CANCEL) && !defined(ASYNC_STATIC_ONLY)
+#error "ASYNC_NO_CANCEL needs ASYNC_STATIC_ONLY"
+#endif
 #if defined(ASYNC_STATIC_ONLY) && !defined(ASYNC_FREESTANDING)
 #define ASYNC_FREESTANDING
 #endif
@@ -289,7 +295,11 @@ typedef struct async_frame async_frame;
 /* What a coroutine's function returns.  A struct, so that a plain `return 0;`
  * in a body does not compile: leave with ASYNC_RETURN. */
 typedef struct async_status {
+#ifdef ASYNC_SMALL
+    uint8_t code;
+#else
     int code;
+#endif
 } async_status;
 
 typedef async_status async_function(async *co, void *frame);
@@ -837,6 +847,9 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
 #define ASYNC__NOINLINE __attribute__((noinline))
+/* The compiler forgets what it knows of a pointer.  What it knows of a static
+ * object is its address, and to name that is dearer than to keep it. */
+#define ASYNC__HIDE(pointer) __asm__("" : "+r"(pointer))
 
 /* Whether a number can be an error. */
 #if __INT_MAX__ > 32767
@@ -1093,10 +1106,15 @@ ASYNC__COLD void async__raised_because(async *co, int error,
 #define async__raised_from(co, error, from) async__raised(co, error)
 #endif
 
+#ifdef ASYNC_SMALL
+#define ASYNC__STATUS_CODE(code) (uint8_t)(code)
+#else
+#define ASYNC__STATUS_CODE(code) (code)
+#endif
 static inline async_status async__status(int code)
 {
     async_status status;
-    status.code = code;
+    status.code = ASYNC__STATUS_CODE(code);
     return status;
 }
 
@@ -1192,6 +1210,26 @@ static inline void async__closed(async *co, const async_frame *generator)
 /* The trampoline.  `status` is what a frame's function returned; co->top is
  * the frame that was entered.  Returns PAUSED, WAITING, ENDED (the whole
  * coroutine) or, for a generator driven by hand, GAVE or EXHAUSTED. */
+#ifdef ASYNC_NO_HEAP
+static inline int async__continue(async *co, async_status status)
+{
+    for (;;) {
+        async_frame *frame;
+        if (ASYNC__LIKELY(status.code == ASYNC__PAUSED ||
+                          status.code == ASYNC__WAITING))
+            return status.code;
+        frame = co->top;
+        if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) {
+            co->sp = (char *)frame;
+            frame->state = 0;
+        }
+        /* The outermost frame stays, for its result. */
+        if (frame->caller == NULL) return status.code;
+        co->top = frame = frame->caller;
+        status = frame->resume(co, frame);
+    }
+}
+#else
 static inline int async__continue(async *co, async_status status)
 {
     for (;;) {
@@ -1207,12 +1245,10 @@ static inline int async__continue(async *co, async_status status)
         caller = frame->caller;
         if (caller == NULL) break;
         if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
-#ifndef ASYNC_NO_HEAP
         if (ASYNC__UNLIKELY(caller->resume == async__chunk_frame)) {
             caller = async__shrink(co, caller);
             if (caller == NULL) break;
         }
-#endif
         co->top = caller;
         status = caller->resume(co, caller);
     }
@@ -1220,6 +1256,7 @@ static inline int async__continue(async *co, async_status status)
     if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->top->state = 0;
     return status.code;
 }
+#endif
 
 static inline int async__resume(async *co)
 {
@@ -1349,12 +1386,17 @@ async__object(async_function *start, const void *frame, size_t size,
 /* In one expression, so that the callee finds temporaries alive. */
 #define ASYNC__BUILD_AND_CALL(place, name, ...)                               \
     async__code = (ASYNC__BUILD(place, name, __VA_ARGS__), name(co, (place)))
+#define ASYNC__ARGUMENTS(name, ...)                                           \
+    (async__held<struct name>{{{{{}}}, __VA_ARGS__}}.frame)
 #define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
     async__code = (ASYNC__BUILD(place, name, __VA_ARGS__),                    \
                    async__enter_frame(co, async__self,                        \
                                       &(place)->frame.is.head, name,          \
                                       ASYNC__AT(0)))
 #else
+#define ASYNC__ARGUMENTS(name, ...)                                           \
+    ((struct name){ .frame = { .is = { .head = { .state = 0 } } },            \
+                    __VA_ARGS__ })
 #define ASYNC__BUILD_AND_ENTER(place, name, ...)                              \
     ASYNC__BUILD(place, name, __VA_ARGS__);                                   \
     async__code = async__enter_frame(                                         \
@@ -1392,6 +1434,14 @@ async__object(async_function *start, const void *frame, size_t size,
 #define ASYNC__LINE_CHECK
 #endif
 
+/* Who has no name is not asked for it: what remains is a trap. */
+#if defined(ASYNC_NO_NAMES) && !ASYNC_HOSTED && !defined(ASYNC_TRAP)
+#define ASYNC__ELSEWHERE (void)async__info, __builtin_trap();
+#else
+#define ASYNC__ELSEWHERE                                                      \
+    return async__elsewhere(co, async__self, &async__info);
+#endif
+
 #define ASYNC__FUNCTION(name)                                                 \
     async_status name(async *co, void *async__frame_of_##name)
 #define ASYNC__BEGIN(name)                                                    \
@@ -1419,7 +1469,7 @@ async__object(async_function *start, const void *frame, size_t size,
     do {                                                                      \
         switch (ASYNC__STATE(async__self->state)) {                           \
         default:                                                              \
-            return async__elsewhere(co, async__self, &async__info);           \
+            ASYNC__ELSEWHERE                                                  \
         ASYNC__CASE(0)                                                        \
             {
 
@@ -1599,7 +1649,32 @@ async__object(async_function *start, const void *frame, size_t size,
     (place) = co->error;                                                      \
     co->error = 0
 
+#ifdef ASYNC_STATIC_ONLY
+/* What is awaited most needs no frame of its own: for a coroutine with a macro
+ * ASYNC__IN_PLACE_name that is `~, IN_PLACE` there is name##__in_place. */
 #define ASYNC__AWAIT(name, ...)                                               \
+    ASYNC__CAT(ASYNC__AWAIT_,                                                 \
+               ASYNC__SECOND(ASYNC__IN_PLACE_##name, CALLED, ))               \
+    (name, __VA_ARGS__)
+#define ASYNC__SECOND(...) ASYNC__SECOND_(__VA_ARGS__)
+#define ASYNC__SECOND_(a, b, ...) b
+#define ASYNC__AWAIT_IN_PLACE(name, ...)                                      \
+    do {                                                                      \
+        ASYNC__ONE_A_LINE                                                     \
+        {                                                                     \
+            async_status async__code = name##__in_place(                      \
+                co, async__self, ASYNC__AT(0),                                \
+                ASYNC__ARGUMENTS(name, __VA_ARGS__));                         \
+            if (async__code.code != ASYNC__ENDED) return async__code;         \
+        }                                                                     \
+        ASYNC__FALLTHROUGH;                                                   \
+        ASYNC__CASE(ASYNC__AT(0))                                             \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+#else
+#define ASYNC__AWAIT(name, ...) ASYNC__AWAIT_CALLED(name, __VA_ARGS__)
+#endif
+#define ASYNC__AWAIT_CALLED(name, ...)                                        \
     do {                                                                      \
         ASYNC__CALL(name, __VA_ARGS__)                                        \
         ASYNC__CHECK;                                                         \
@@ -2760,6 +2835,13 @@ const async_frame *async_frame_caller(const async_frame *frame)
     return async__visible(frame->caller);
 }
 
+#ifdef ASYNC_NO_NAMES
+static const async_info *async__who(const async_frame *frame)
+{
+    (void)frame;
+    return NULL;
+}
+#else
 /* A frame does not know its name, but its function does. */
 static const async_info *async__who(const async_frame *frame)
 {
@@ -2771,6 +2853,7 @@ static const async_info *async__who(const async_frame *frame)
     asked->state = state;
     return (const async_info *)answer.wait.info;
 }
+#endif
 
 const char *async_coro_name(const async *co)
 {

@@ -570,18 +570,22 @@ typedef struct async__pool {
 #ifdef ASYNC_STATIC_ONLY
 struct async_loop {
     async_link ready;
-    async_link batch;     /* what is left of this iteration, and due timers */
+    async_link end;       /* in it, behind what belongs to this iteration */
     async_link timers;    /* in the order of their deadlines */
     async_link tasks;     /* all pending, in the order of their creation */
     async *current;       /* the task's coroutine that runs, or NULL */
-    const async_backend *backend;
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from interrupts, newest first; atomic */
-    void (*take_remote)(async_loop *loop); /* set by what puts it there */
-    async_time now;       /* as last read */
-    unsigned char running, stopping;
+    unsigned char stopping;
 };
+
+/* The backend, without a table: a program has one, async/bare/loop.h. */
+async_time async__bare_now(async_loop *loop);
+void async__bare_poll(async_loop *loop, int wait); /* whether to sleep */
+void async__bare_wake(async_loop *loop);
+#define ASYNC__NOW(loop) async__bare_now(loop)
+#define ASYNC__WAKE_BACKEND(loop) async__bare_wake(loop)
 #else
 struct async_loop {
     async_link ready;     /* .next is the first, unless tail is &ready */
@@ -622,6 +626,8 @@ struct async_loop {
     async__wheel wheel;
 #endif
 };
+#define ASYNC__NOW(loop) ((loop)->now = (loop)->backend->now(loop))
+#define ASYNC__WAKE_BACKEND(loop) (loop)->backend->wake(loop)
 #endif
 
 /* A loop of static memory alone has nothing that closing would give back. */
@@ -641,7 +647,7 @@ static inline int async__list_empty(const async_link *list)
 {
     return list->next == list || list->next == NULL;
 }
-static inline void async__list_append(async_link *list, async_link *link)
+static inline void async__list_append_here(async_link *list, async_link *link)
 {
     async_link *last = list->next != NULL ? list->prev : list;
     link->next = list;
@@ -649,12 +655,20 @@ static inline void async__list_append(async_link *list, async_link *link)
     last->next = link;
     list->prev = link;
 }
-static inline void async__unlink(async_link *link)
+static inline void async__unlink_here(async_link *link)
 {
     link->next->prev = link->prev;
     link->prev->next = link->next;
     link->prev = NULL;
 }
+#ifdef ASYNC_STATIC_ONLY
+/* Code is dearer than time. */
+ASYNC__NOINLINE void async__list_append(async_link *list, async_link *link);
+ASYNC__NOINLINE void async__unlink(async_link *link);
+#else
+#define async__list_append(list, link) async__list_append_here((list), (link))
+#define async__unlink(link) async__unlink_here(link)
+#endif
 
 /* --- the ready queue ----------------------------------------------------- */
 
@@ -864,14 +878,20 @@ static inline void async__uncapture(async__binding **bindings)
 /* --- coroutines on a loop ------------------------------------------------ */
 
 void async__step(async_node *node);
-#ifdef ASYNC_STATIC_ONLY
-#define async__step_cancelled async__step
-#else
+/* For one that was to be cancelled while it ran or stood in the queue.  One
+ * that has not started never runs, not even its FINALLY. */
 void async__step_cancelled(async_node *node);
+#ifdef ASYNC_STATIC_ONLY
+static inline async_loop *async__loop_of_task(const async *co)
+{
+    return ((async_future *)async__owner(co))->loop;
+}
 #endif
 int async__cancel_wait(async *co);
 void async__throw_soon(async *co, int error);
+#ifndef ASYNC_STATIC_ONLY
 void async__sleep(async *co, async_duration delay);
+#endif
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline);
 void async__unready(async_loop *loop, async_node *node);
 ASYNC__COLD int async__await_misused(async *co, int error);
@@ -880,7 +900,7 @@ ASYNC__COLD void async__take_error(async *co, async_future *future);
 /* The clock, read anew. */
 static inline async_time async__now(async_loop *loop)
 {
-    return loop->now = loop->backend->now(loop);
+    return ASYNC__NOW(loop);
 }
 /* A point in time that is so far from `now`. */
 static inline async_time async__later(async_time now, async_duration delay)
@@ -932,9 +952,13 @@ static inline int async__awaited(async *co)
 }
 static inline void async__unshare(async_future *future)
 {
+#ifdef ASYNC_STATIC_ONLY
+    future->shares--;
+#else
     if (--future->shares == 0 &&
         (future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         async__task_unshared(future);
+#endif
 }
 static inline void async__drop(async *co)
 {
@@ -1085,15 +1109,27 @@ static async__timer *async__timer_of(async_link *link)
     return (async__timer *)(void *)link;
 }
 
+#ifdef ASYNC_STATIC_ONLY
+void async__list_append(async_link *list, async_link *link)
+{
+    async__list_append_here(list, link);
+}
+void async__unlink(async_link *link)
+{
+    async__unlink_here(link);
+}
+#endif
+
 #if ASYNC_TIME_BITS == 32
 /* A list: arming is O(n), but for what is due last. */
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
-    async_link *before = loop->timers.prev;
+    async_link *before = &loop->timers;
     timer->deadline = deadline;
+    do before = before->prev;
     while (before != &loop->timers &&
-           async_time_before(deadline, async__timer_of(before)->deadline))
-        before = before->prev;
+           async_time_before(timer->deadline,
+                             async__timer_of(before)->deadline));
     async__list_append(before->next, &timer->node.link);
 #ifndef ASYNC_STATIC_ONLY
     if (loop->soonest != ASYNC__UNKNOWN &&
@@ -1105,17 +1141,26 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 #endif
 }
 
+#ifdef ASYNC_STATIC_ONLY
+/* Makes ready what is due. */
+static void async__expire(async_loop *loop)
+{
+    async_link *link;
+    async_time now = async__now(loop);
+    while ((link = loop->timers.next) != &loop->timers &&
+           !async_time_before(now, async__timer_of(link)->deadline)) {
+        async__unlink(link);
+        async__list_append(&loop->ready, link);
+    }
+}
+#else
 static void async__expire(async_loop *loop)
 {
     async_link *link;
     while ((link = loop->timers.next) != &loop->timers &&
            !async_time_before(loop->now, async__timer_of(link)->deadline)) {
         async__unlink(link);
-#ifdef ASYNC_STATIC_ONLY
-        async__list_append(&loop->batch, link);
-#else
         async__list_append(&loop->due, link);
-#endif
     }
 }
 
@@ -1128,6 +1173,7 @@ static async_time async__next_deadline(async_loop *loop)
     return next == ASYNC_FOREVER || next == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
                                                           : next;
 }
+#endif
 #else
 static uint64_t async__slot_of(async_time deadline)
 {
@@ -1346,10 +1392,63 @@ void async__unready(async_loop *loop, async_node *node)
 
 /* --- coroutines on a loop ------------------------------------------------ */
 
-/* What the loop does when a coroutine has given back control.
- *
- * loop->current is only looked at by what users call: it is set where a
+/* loop->current is only looked at by what users call: it is set where a
  * coroutine is entered, and cleared where a callback is. */
+#ifdef ASYNC_STATIC_ONLY
+#ifndef ASYNC_NO_CANCEL
+/* What a program that cancels nothing does not carry: who cancels sets it.  (A
+ * variable that nobody sets is a constant to who sees the whole program.) */
+static void (*async__deliver_cancel)(async *co);
+#endif
+
+static void async__settle(async *co, int code)
+{
+    if (code == ASYNC__ENDED) {
+        async__task_ended(co, 0);
+    } else if (code == ASYNC__PAUSED) {
+        async__list_append(&async__loop_of_task(co)->ready, &co->node.link);
+    } else {
+#ifndef ASYNC_NO_CANCEL
+        if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL)
+            async__deliver_cancel(co);
+#endif
+    }
+}
+
+/* For a task whose turn it is, and for one whose time has come: as in asyncio,
+ * a sleeper's timer wakes it, and it runs an iteration later. */
+void async__step(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    int code = ASYNC__PAUSED;
+    if (co->flags & ASYNC__IS_SLEEPING) {
+        co->flags &= (uint8_t)~ASYNC__IS_SLEEPING;
+        co->wait.future = NULL;
+    } else {
+        async__loop_of_task(co)->current = co;
+        code = async__resume(co);
+    }
+    async__settle(co, code);
+}
+
+#ifndef ASYNC_NO_CANCEL
+void async__step_cancelled(async_node *node)
+{
+    async *co = (async *)(void *)node;
+    node->run = async__step;
+    if (co->flags & ASYNC__MUST_CANCEL) {
+        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+        async__raised(co, ASYNC_ECANCELED);
+        if (co->top->state == 0) {
+            async__task_ended(co, 0);
+            return;
+        }
+    }
+    async__step(node);
+}
+#endif
+#else
+/* What the loop does when a coroutine has given back control. */
 static void async__settle(async *co, int code)
 {
     if (ASYNC__LIKELY(code == ASYNC__ENDED)) {
@@ -1363,23 +1462,6 @@ static void async__settle(async *co, int code)
     }
 }
 
-#ifdef ASYNC_STATIC_ONLY
-/* One that was to be cancelled while it ran or stood in the queue is so now; if
- * it has not started it never runs, not even its FINALLY. */
-void async__step(async_node *node)
-{
-    async *co = (async *)(void *)node;
-    int code = ASYNC__ENDED;
-    async_loop_of(co)->current = co;
-    if (co->flags & ASYNC__MUST_CANCEL) {
-        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
-        async__raised(co, ASYNC_ECANCELED);
-    }
-    if (co->error == 0 || co->top->state != 0)
-        code = async__resume(co);
-    async__settle(co, code);
-}
-#else
 void async__step(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1387,8 +1469,6 @@ void async__step(async_node *node)
     async__settle(co, async__resume(co));
 }
 
-/* For one that was to be cancelled while it ran or stood in the queue.  One
- * that has not started never runs, not even its FINALLY. */
 void async__step_cancelled(async_node *node)
 {
     async *co = (async *)(void *)node;
@@ -1417,12 +1497,13 @@ void async__throw_soon(async *co, int error)
     async__kick(loop);
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* Cancels what a suspended coroutine waits for.  Returns 0 when there is no
  * such thing, or it is over already. */
 int async__cancel_wait(async *co)
 {
     if (co->flags & ASYNC__IS_SLEEPING) {
-        co->flags &= ~ASYNC__IS_SLEEPING;
+        co->flags &= (uint8_t)~ASYNC__IS_SLEEPING;
         co->wait.future = NULL;
         co->node.run = async__step;
         async__unlink(&co->node.link);
@@ -1432,7 +1513,9 @@ int async__cancel_wait(async *co)
     if (co->wait.future == NULL) return 0;
     return async_future_cancel((async_future *)co->wait.future);
 }
+#endif
 
+#ifndef ASYNC_STATIC_ONLY
 /* As in asyncio, a sleeper's timer wakes it, and it runs an iteration later. */
 static void async__sleep_over(async_node *node)
 {
@@ -1453,13 +1536,11 @@ void async__sleep(async *co, async_duration delay)
         async__list_init(&co->node.link); /* a list by itself */
         return;
     }
-    async__arm(loop, (async__timer *)(void *)&co->node,
-               async__now(loop) + (async_time)delay);
-#else
+#endif
     async__arm(loop, (async__timer *)(void *)&co->node,
                async__after(loop, delay));
-#endif
 }
+#endif
 
 /* As in asyncio, a task learns in the next iteration what it must not await. */
 int async__await_misused(async *co, int error)
@@ -1488,9 +1569,21 @@ void async__take_error(async *co, async_future *future)
 
 /* --- reports ------------------------------------------------------------- */
 
-static ASYNC__COLD void async__report(async_loop *loop, const char *message,
-                                      int error, async_future *future,
-                                      async_handle *handle)
+#ifdef ASYNC_STATIC_ONLY
+/* What a program without a handler does not carry: who sets one sets it. */
+typedef void async__reporter(async_loop *loop, const char *message, int error,
+                             async_future *future, async_handle *handle);
+static async__reporter *async__report_to;
+#define async__report(loop, ...)                                              \
+    (async__report_to != NULL ? async__report_to((loop), __VA_ARGS__)         \
+                              : (void)0)
+#else
+#define async__report_now async__report
+#endif
+static ASYNC__COLD void async__report_now(async_loop *loop,
+                                          const char *message, int error,
+                                          async_future *future,
+                                          async_handle *handle)
 {
     async_exception_context context;
 #if !ASYNC_HOSTED
@@ -1576,45 +1669,20 @@ static void async__take_remote(async_loop *loop)
 }
 
 #ifdef ASYNC_STATIC_ONLY
-static async_time async__poll_deadline(async_loop *loop)
-{
-    if (!async__list_empty(&loop->ready) || loop->stopping)
-        return ASYNC_NO_WAIT;
-    return async__next_deadline(loop);
-}
+/* What a program without such calls does not carry: who makes one sets it. */
+static void (*async__take_calls)(async_loop *loop);
 
 /* A poll costs little here, so there is one in every iteration. */
-static int async__iterate(async_loop *loop)
+static void async__iterate(async_loop *loop)
 {
     async_link *link;
-    int error = loop->backend->poll(loop, async__poll_deadline(loop));
-    if (error) return error;
-    (void)async__now(loop);
-    if (loop->take_remote != NULL) loop->take_remote(loop);
-    while ((link = loop->ready.next) != &loop->ready) {
-        async__unlink(link);
-        async__list_append(&loop->batch, link);
-    }
+    async__bare_poll(loop, async__list_empty(&loop->ready) && !loop->stopping);
+    if (async__take_calls != NULL) async__take_calls(loop);
     async__expire(loop);
-    while ((link = loop->batch.next) != &loop->batch) {
-        async_node *node = (async_node *)(void *)link;
-        async__unlink(link);
-        node->run(node);
-    }
+    async__list_append(&loop->ready, &loop->end);
+    while (async__unlink(link = loop->ready.next), link != &loop->end)
+        ((async_node *)(void *)link)->run((async_node *)(void *)link);
     loop->current = NULL;
-    return 0;
-}
-
-static void async__enter(async_loop *loop)
-{
-    loop->running = 1;
-    async__running = loop;
-}
-static void async__leave_loop(async_loop *loop)
-{
-    loop->running = 0;
-    loop->stopping = 0;
-    async__running = NULL;
 }
 #else
 /* Takes all that is ready, as a list that ends with NULL; or NULL. */
@@ -1775,6 +1843,26 @@ static void async__leave_loop(async_loop *loop)
 }
 #endif
 
+#ifdef ASYNC_STATIC_ONLY
+int async_loop_run_forever(async_loop *loop)
+{
+    if (async__running != NULL)
+        return async__running == loop ? ASYNC_ELOOPRUNNING
+                                      : ASYNC_EOTHERRUNNING;
+    async__running = loop;
+    ASYNC__HIDE(loop);
+    do async__iterate(loop);
+    while (!loop->stopping);
+    loop->stopping = 0;
+    async__running = NULL;
+    return 0;
+}
+
+int async_loop_is_running(const async_loop *loop)
+{
+    return async__running == loop;
+}
+#else
 int async_loop_run_forever(async_loop *loop)
 {
     int error = 0;
@@ -1788,6 +1876,12 @@ int async_loop_run_forever(async_loop *loop)
     return error;
 }
 
+int async_loop_is_running(const async_loop *loop)
+{
+    return loop->running;
+}
+#endif
+
 void async_loop_stop(async_loop *loop)
 {
     loop->stopping = 1;
@@ -1795,11 +1889,6 @@ void async_loop_stop(async_loop *loop)
     loop->attend = ASYNC__POLL;
 #endif
     async__kick(loop);
-}
-
-int async_loop_is_running(const async_loop *loop)
-{
-    return loop->running;
 }
 
 int async_loop_is_closed(const async_loop *loop)
@@ -1811,7 +1900,6 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
                      const async_allocator *allocator, unsigned flags)
 {
     memset(loop, 0, sizeof *loop);
-    loop->backend = backend;
     async__list_init(&loop->tasks);
 #if ASYNC_TIME_BITS == 32
     async__list_init(&loop->timers);
@@ -1820,10 +1908,10 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     async__list_init(&loop->wheel.never);
 #endif
 #ifdef ASYNC_STATIC_ONLY
-    (void)allocator, (void)flags;
+    (void)backend, (void)allocator, (void)flags;
     async__list_init(&loop->ready);
-    async__list_init(&loop->batch);
 #else
+    loop->backend = backend;
     loop->tail = &loop->ready;
     async__list_init(&loop->due);
 #ifndef ASYNC_NO_HEAP
@@ -2077,10 +2165,10 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
     async__fill(handle, loop, callback, argument, owned);
     handle->place = ASYNC__IN_REMOTE;
 #ifdef ASYNC_STATIC_ONLY
-    loop->take_remote = async__take_remote;
+    async__take_calls = async__take_remote;
 #endif
     if (async__push_remote(loop, &handle->timer.node))
-        loop->backend->wake(loop);
+        ASYNC__WAKE_BACKEND(loop);
     return 0;
 }
 
@@ -2119,6 +2207,9 @@ void async_loop_set_exception_handler(async_loop *loop,
 {
     loop->handler = handler;
     loop->handler_argument = argument;
+#ifdef ASYNC_STATIC_ONLY
+    async__report_to = async__report_now;
+#endif
 }
 
 async_exception_handler *async_loop_get_exception_handler(async_loop *loop)
@@ -2207,8 +2298,10 @@ int async_future_set_exception(async_future *future, int error)
 int async_future_cancel(async_future *future)
 {
     switch (future->kind & ASYNC__KIND_MASK) {
+#ifndef ASYNC_NO_CANCEL
     case ASYNC__TASK:
         return async__task_cancel(future);
+#endif
     case ASYNC__OPERATION:
         /* That of a gather keeps its error to be reported, as in asyncio. */
         if (future->state != ASYNC__PENDING) return 0;
@@ -2295,6 +2388,14 @@ void async_done_callback_cancel(async_done_callback *node)
     node->place = ASYNC__NOWHERE;
 }
 
+static int async__is_step(const async_node *node)
+{
+#ifndef ASYNC_NO_CANCEL
+    if (node->run == async__step_cancelled) return 1;
+#endif
+    return node->run == async__step;
+}
+
 void async_future_destroy(async_future *future)
 {
     if (future->state == ASYNC__PENDING) {
@@ -2304,8 +2405,7 @@ void async_future_destroy(async_future *future)
         while (!async__list_empty(&future->waiters)) {
             async_node *node = (async_node *)(void *)future->waiters.next;
             async__unlink(&node->link);
-            if (node->run == async__step ||
-                node->run == async__step_cancelled) {
+            if (async__is_step(node)) {
                 async *co = (async *)(void *)node;
                 co->wait.future = NULL;
                 future->shares--;

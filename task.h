@@ -218,6 +218,7 @@ static inline const async *async_task_get_coro(const async_task *task);
 size_t async_task_stack_used(const async_task *task);
 size_t async_task_stack_high_water(const async_task *task);
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * CANCELLATION
  *
@@ -238,6 +239,7 @@ static inline int async_task_cancelling(const async_task *task);
  * task waits for nor raised, is withdrawn.  Returns what is left.
  * Counterpart: Task.uncancel(). */
 int async_task_uncancel(async_task *task);
+#endif
 
 /* ------------------------------------------------------------------------
  * SLEEP
@@ -332,6 +334,7 @@ void async_gather_clear(async_gathering *gathering);
 async_future *async_gather_start(async_gathering *gathering);
 #endif
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * WAIT FOR, SHIELD
  * ------------------------------------------------------------------------ */
@@ -419,6 +422,7 @@ static inline async_time async_timeout_when(const async_timeout *timeout);
 /* Whether the deadline passed while the block ran, whatever came of it.
  * Counterpart: Timeout.expired(). */
 static inline int async_timeout_expired(const async_timeout *timeout);
+#endif
 
 /* ------------------------------------------------------------------------
  * WAIT
@@ -565,7 +569,9 @@ struct async_task {
 #ifndef ASYNC_NO_NAMES
     const char *name;
 #endif
+#ifndef ASYNC_NO_CANCEL
     uint8_t requests; /* cancelling() */
+#endif
 };
 #define ASYNC__TASK_STORAGE(bytes)                                            \
     struct {                                                                  \
@@ -590,6 +596,12 @@ struct async_task {
     })
 int async__task_place(async_task *task, size_t size, async_loop *loop,
                       size_t frame);
+ASYNC__NOINLINE async_status async__sleep_here(async *co, async_frame *frame,
+                                               async__state state,
+                                               async_duration delay);
+#define ASYNC__IN_PLACE_async_sleep ~, IN_PLACE
+#define async_sleep__in_place(co, frame, state, arguments)                    \
+    async__sleep_here((co), (frame), (state), (arguments).delay)
 #else
 struct async_task {
     async_future future; /* must be first */
@@ -751,6 +763,7 @@ static inline const async *async_task_get_coro(const async_task *task)
 {
     return task->co;
 }
+#ifndef ASYNC_NO_CANCEL
 static inline int async_task_cancel(async_task *task)
 {
     return async__task_cancel(&task->future);
@@ -759,7 +772,7 @@ static inline int async_task_cancelling(const async_task *task)
 {
     return task->requests;
 }
-
+#endif
 #ifndef ASYNC_STATIC_ONLY
 #define ASYNC__SPAWN(handle, ...)                                             \
     ASYNC__SPAWN_BY(async__task_make, async_loop_of(co), handle, __VA_ARGS__)
@@ -863,6 +876,7 @@ int async__gather_each(async_gathering *gathering, int count, ...);
 
 #endif
 
+#ifndef ASYNC_NO_CANCEL
 /* --- limits -------------------------------------------------------------- */
 
 /* Cancels the task at a deadline, and turns exactly that cancellation into a
@@ -958,6 +972,7 @@ struct async__until_done {
     async_node done;
 };
 ASYNC(async__until_done);
+#endif
 
 /* --- wait ---------------------------------------------------------------- */
 
@@ -1057,35 +1072,23 @@ static async_task *async__task_of(const async *co)
 }
 
 #ifdef ASYNC_STATIC_ONLY
-/* Tells an error that nobody has taken, when nobody holds the task any more. */
-void async__task_unshared(async_future *future)
-{
-    if (future->error != 0 && future->state == ASYNC__FINISHED &&
-        !(future->kind & ASYNC__RETRIEVED)) {
-        future->kind |= ASYNC__RETRIEVED;
-        async__report(future->loop, "Task exception was never retrieved",
-                      future->error, future, NULL);
-    }
-}
-
-/* The storage's own share is there for ever: what counts is whether somebody
- * waits for it. */
+/* The storage's own share is there until it is used again. */
 async_link *async__task_ended(async *co, int alone)
 {
     async_task *task = async__task_of(co);
     int error = co->error;
     (void)alone;
     async__unlink(&task->all);
-    if (co->flags & ASYNC__MUST_CANCEL) {
-        co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
-        co->node.run = async__step;
-        if (error == 0) error = ASYNC_ECANCELED;
-    }
+#ifndef ASYNC_NO_CANCEL
+    if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL &&
+        error == 0)
+        error = ASYNC_ECANCELED;
+#endif
+    task->future.shares--;
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
                   error);
-    async__unshare(&task->future);
     return NULL;
 }
 
@@ -1111,16 +1114,21 @@ const char *async__task_name(const async_future *future, char *buffer,
 #endif
 }
 
-/* All but the frame itself, which stands first on the stack. */
+/* All but the frame itself, which stands first on the stack.  An error that
+ * nobody has taken is told when the storage is used again. */
 int async__task_place(async_task *task, size_t size, async_loop *loop,
                       size_t frame)
 {
     async *co = task->co;
     char *stack = (char *)(task + 1);
-    if (task->future.loop != NULL) {
-        if (task->future.state == ASYNC__PENDING || task->future.shares > 1)
+    async_future *future = &task->future;
+    if (future->loop != NULL) {
+        if (future->state == ASYNC__PENDING || future->shares > 1)
             return ASYNC_EBUSY;
-        async__unshare(&task->future);
+        if (future->error != 0 && future->state == ASYNC__FINISHED &&
+            !(future->kind & ASYNC__RETRIEVED))
+            async__report(future->loop, "Task exception was never retrieved",
+                          future->error, future, NULL);
     }
     memset(task, 0, sizeof *task);
     async__paint(stack, size);
@@ -1129,9 +1137,9 @@ int async__task_place(async_task *task, size_t size, async_loop *loop,
     co->sp = stack + async__round(frame, ASYNC__ALIGNMENT);
     co->end = stack + size / ASYNC__ALIGNMENT * ASYNC__ALIGNMENT;
     co->flags = ASYNC__IS_TASK;
-    task->future.loop = loop;
-    task->future.kind = ASYNC__TASK;
-    task->future.shares = 2; /* one is the storage's */
+    future->loop = loop;
+    future->kind = ASYNC__TASK;
+    future->shares = 2; /* one is the storage's */
     async__list_append(&loop->tasks, &task->all);
     async__ready(loop, &co->node);
     return 0;
@@ -1694,7 +1702,18 @@ size_t async_task_stack_high_water(const async_task *task)
     return async_stack_high_water(task->co) + async__first_frame(task);
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* --- cancellation -------------------------------------------------------- */
+
+#ifdef ASYNC_STATIC_ONLY
+/* A task that cancelled itself has suspended since. */
+static void async__cancel_suspended(async *co)
+{
+    if (!async__cancel_wait(co)) return;
+    co->flags &= (uint8_t)~ASYNC__MUST_CANCEL;
+    co->node.run = async__step;
+}
+#endif
 
 int async__task_cancel(async_future *future)
 {
@@ -1709,8 +1728,9 @@ int async__task_cancel(async_future *future)
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
     co->flags |= ASYNC__MUST_CANCEL;
-#ifndef ASYNC_STATIC_ONLY
     if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#ifdef ASYNC_STATIC_ONLY
+    async__deliver_cancel = async__cancel_suspended;
 #endif
     return 1;
 }
@@ -1721,30 +1741,44 @@ int async_task_uncancel(async_task *task)
         task->co->flags &= ~ASYNC__MUST_CANCEL;
     return task->requests;
 }
+#endif
 
 /* --- sleep --------------------------------------------------------------- */
 
 #ifdef ASYNC_STATIC_ONLY
-/* The same by hand, in half the code. */
+/* `frame`, of the coroutine that sleeps, goes on at `state`. */
+async_status async__sleep_here(async *co, async_frame *frame,
+                               async__state state, async_duration delay)
+{
+    frame->state = state;
+    co->top = frame;
+    if (delay <= 0) return async__status(ASYNC__PAUSED);
+    if (!(co->flags & ASYNC__IS_TASK)) {
+        async__raised(co, ASYNC_ENOTASK);
+        return async__status(ASYNC__ENDED);
+    }
+    co->flags |= ASYNC__IS_SLEEPING;
+    if (delay == ASYNC_FOREVER) {
+        async__list_init(&co->node.link); /* a list by itself */
+    } else {
+        async_loop *loop = async__loop_of_task(co);
+        async__arm(loop, (async__timer *)(void *)&co->node,
+                   async__now(loop) + (async_time)delay);
+    }
+    return async__status(ASYNC__WAITING);
+}
+
 ASYNC(async_sleep)
 {
     struct async_sleep *const self =
         (struct async_sleep *)async__frame_of_async_sleep;
     async_frame *const frame = &self->frame.is.head;
+#ifndef ASYNC_NO_NAMES
     static const async_info info = ASYNC__INFO(async_sleep);
-    if (frame->state == 0) {
-        frame->state = ASYNC__AT(0);
-        co->top = frame;
-        if (self->delay <= 0) return async__status(ASYNC__PAUSED);
-        if (co->flags & ASYNC__IS_TASK) {
-            async__sleep(co, self->delay);
-            return async__status(ASYNC__WAITING);
-        }
-        async__raised(co, ASYNC_ENOTASK);
-    } else if (frame->state == ASYNC__WHO) {
-        return async__elsewhere(co, frame, &info);
-    }
-    return async__status(ASYNC__ENDED);
+    if (frame->state == ASYNC__WHO) return async__elsewhere(co, frame, &info);
+#endif
+    if (frame->state != 0) return async__status(ASYNC__ENDED);
+    return async__sleep_here(co, frame, ASYNC__AT(0), self->delay);
 }
 #else
 ASYNC(async_sleep)
@@ -2012,6 +2046,19 @@ void *async__gathered(const async_gathering *gathering, size_t index,
 }
 #endif
 
+/* --- waiting for several -------------------------------------------------- */
+
+/* Takes a node out of where it waits for `future`, if it still does. */
+static void async__forget(async_future *future, async_node *node)
+{
+    if (node->link.prev == NULL) return;
+    if (future->state == ASYNC__PENDING)
+        async__unlink(&node->link);
+    else
+        async__unready(future->loop, node);
+}
+
+#ifndef ASYNC_NO_CANCEL
 /* --- wait for ------------------------------------------------------------ */
 
 static void async__timeout_expired(async_node *node)
@@ -2125,16 +2172,6 @@ static void async__until_done_wake(async_node *node)
                                                       done));
     node->link.prev = NULL;
     async_future_set_result(&self->waiter);
-}
-
-/* Takes a node out of where it waits for `future`, if it still does. */
-static void async__forget(async_future *future, async_node *node)
-{
-    if (node->link.prev == NULL) return;
-    if (future->state == ASYNC__PENDING)
-        async__unlink(&node->link);
-    else
-        async__unready(future->loop, node);
 }
 
 ASYNC(async__until_done)
@@ -2285,6 +2322,7 @@ ASYNC(async_shield)
     ASYNC__CHECK;
     ASYNC_END;
 }
+#endif
 
 /* --- wait ---------------------------------------------------------------- */
 

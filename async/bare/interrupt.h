@@ -120,6 +120,7 @@ static inline void async_ticker_start(async_ticker *ticker, async_loop *loop,
 struct async_ticker_wait;
 ASYNC(async_ticker_wait);
 
+#ifndef ASYNC_NO_CANCEL
 /* ------------------------------------------------------------------------
  * INPUTS
  *
@@ -132,6 +133,7 @@ ASYNC(async_ticker_wait);
  * ------------------------------------------------------------------------ */
 struct async_settled;
 ASYNC(async_settled);
+#endif
 
 /* ========================================================================
  * PRIVATE
@@ -197,6 +199,7 @@ struct async_ticker_wait {
     async_ticker *ticker;
 };
 
+#ifndef ASYNC_NO_CANCEL
 struct async_settled {
     ASYNC_RETURNS(int);
     int (*read)(void *argument);
@@ -206,6 +209,7 @@ struct async_settled {
     int level;
     async_timeout limit;
 };
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -237,6 +241,14 @@ static void async__watch(async_node *node)
         async_future_set_result(&self->met);
 }
 
+static void async__look_at_each(async_bare_loop *loop)
+{
+    async_link *link;
+    for (link = loop->watchers.next; link != &loop->watchers;
+         link = link->next)
+        ((async_node *)(void *)link)->run((async_node *)(void *)link);
+}
+
 ASYNC(async_wait_until)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)async_loop_of(co);
@@ -245,6 +257,7 @@ ASYNC(async_wait_until)
     if (loop == NULL) ASYNC_RAISE(ASYNC_ENOTASK);
     async_future_init(&self->met, &loop->base);
     self->watcher.run = async__watch;
+    async__run_watchers = async__look_at_each;
     async__list_append(&loop->watchers, &self->watcher.link);
     ASYNC__WAIT_FOR(&self->met);
     (void)async__awaited(co);
@@ -317,6 +330,7 @@ ASYNC(async_ticker_wait)
     ASYNC_END;
 }
 
+#ifndef ASYNC_NO_CANCEL
 /* --- inputs -------------------------------------------------------------- */
 
 static int async__input_changed(void *argument)
@@ -345,6 +359,7 @@ ASYNC(async_settled)
     }
     ASYNC_END;
 }
+#endif
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop

@@ -24,6 +24,8 @@
  *
  *   THE LOOP           its making and running
  *   INTERRUPTS         waking it
+ *   WATCHDOG           a hook in each iteration
+ *   COUNTERS           how busy it is, and how late
  *   PRIVATE
  *
  * async/bare/interrupt.h has what interrupts tell tasks: flags, bytes, edges.
@@ -87,6 +89,68 @@ async_time async_bare_turn(async_bare_loop *loop);
  * it stores one byte. */
 static inline void async_bare_wake(async_bare_loop *loop);
 
+/* ------------------------------------------------------------------------
+ * WATCHDOG
+ *
+ * A macro of the program, defined before this header where ASYNC_IMPLEMENTATION
+ * is: the loop calls it once in each iteration, when it has slept and before it
+ * runs anything, with interrupts as they were.  A task that never gives back
+ * control starves it.
+ *
+ *     void feed(void);
+ *     #define ASYNC_BARE_WATCHDOG() feed()
+ *
+ * The loop iterates although a task waits for what will never come.  To find
+ * that too, feed only when all have checked in since the last time; nothing of
+ * this is touched by interrupts:
+ *
+ *     static uint8_t missing = 3;              task n: missing &= ~(1 << n);
+ *     void feed(void)
+ *     {
+ *         if (missing) return;
+ *         missing = 3;
+ *         wdt_reset();
+ *     }
+ *
+ * The board must end each sleep, and each task check in, before the watchdog's
+ * time is over.  Of several loops each calls it: async_get_running_loop() says
+ * which one does.
+ * ------------------------------------------------------------------------ */
+#ifndef ASYNC_BARE_WATCHDOG
+#define ASYNC_BARE_WATCHDOG() ((void)0)
+#endif
+
+/* ------------------------------------------------------------------------
+ * COUNTERS
+ *
+ * With ASYNC_BARE_COUNTERS defined for the whole program each loop counts, in
+ * ticks of its clock.  What takes less than a tick each time is not seen: a
+ * finer clock sees more.  All of them wrap at 2^32.
+ * ------------------------------------------------------------------------ */
+#ifdef ASYNC_BARE_COUNTERS
+typedef struct async_bare_counters {
+    async_time total;    /* since the reset, or since tick 0 */
+    async_time asleep;   /* of those, in sleep_until() */
+    async_time longest;  /* iteration, from the end of its sleep */
+    async_time latest;   /* timer: from its deadline until the loop saw it */
+    uint32_t overruns;   /* timers later than ASYNC_BARE_LATE */
+    uint32_t iterations;
+} async_bare_counters;
+
+/* How many ticks late a timer may be seen and be no overrun. */
+#ifndef ASYNC_BARE_LATE
+#define ASYNC_BARE_LATE 1
+#endif
+
+/* Fills in what has been counted, up to the iteration before this one.  From
+ * tasks and callbacks of that loop, or outside it; not from interrupts. */
+void async_bare_get_counters(async_bare_loop *loop,
+                             async_bare_counters *counters);
+
+/* Begins anew, with the next iteration. */
+void async_bare_reset_counters(async_bare_loop *loop);
+#endif
+
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
@@ -96,20 +160,29 @@ struct async_bare_loop {
     async_bare_sleep *sleep_until;
     async_link watchers;    /* nodes to run in each iteration */
     volatile uint8_t woken; /* by an interrupt */
+#ifdef ASYNC_BARE_COUNTERS
+    async_bare_counters counted; /* .total: the tick of the reset */
+    async_time began;            /* the iteration */
+#endif
 };
-
-extern const async_backend async__bare_backend;
 
 #define ASYNC__BARE_LIST(list) { &(list), &(list) }
 #define ASYNC__BARE_LOOP(name, ticks_, sleep_until_)                          \
     {                                                                         \
-        { ASYNC__BARE_LIST((name).base.ready),                                \
-          ASYNC__BARE_LIST((name).base.batch),                                \
+        { ASYNC__BARE_LIST((name).base.ready), { 0, 0 },                      \
           ASYNC__BARE_LIST((name).base.timers),                               \
-          ASYNC__BARE_LIST((name).base.tasks), 0, &async__bare_backend, 0, 0, \
-          0, 0, 0, 0, 0 },                                                    \
-        ticks_, sleep_until_, ASYNC__BARE_LIST((name).watchers), 0            \
+          ASYNC__BARE_LIST((name).base.tasks), 0, 0, 0, 0, 0 },               \
+        ticks_, sleep_until_, ASYNC__BARE_LIST((name).watchers),              \
+        0 ASYNC__BARE_NOTHING_COUNTED                                         \
     }
+#ifdef ASYNC_BARE_COUNTERS
+#if ASYNC_TIME_BITS != 32
+#error "ASYNC_BARE_COUNTERS counts ticks: it needs ASYNC_TIME_BITS 32"
+#endif
+#define ASYNC__BARE_NOTHING_COUNTED , { 0, 0, 0, 0, 0, 0 }, 0
+#else
+#define ASYNC__BARE_NOTHING_COUNTED
+#endif
 
 static inline void async_bare_wake(async_bare_loop *loop)
 {
@@ -132,17 +205,116 @@ static inline void async_bare_wake(async_bare_loop *loop)
 extern "C" {
 #endif
 
-static async_time async__bare_now(async_loop *loop)
+/* What a program without watchers does not carry: the first one sets it. */
+static void (*async__run_watchers)(async_bare_loop *loop);
+
+#ifdef ASYNC_BARE_COUNTERS
+#define ASYNC__BARE_POLLED(loop) (loop)->ticks()
+/* A poll that began at that tick is over: the timers that are due now will run
+ * in this iteration. */
+static void async__bare_count_poll(async_bare_loop *loop, async_time polled,
+                                   int slept)
 {
-    return ((async_bare_loop *)(void *)loop)->ticks();
+    async_bare_counters *counted = &loop->counted;
+    async_time now = loop->ticks();
+    async_link *link = loop->base.timers.next;
+    if (slept) counted->asleep += now - polled;
+    while (link != &loop->base.timers &&
+           !async_time_before(now, async__timer_of(link)->deadline)) {
+        async_time late = now - async__timer_of(link)->deadline;
+        if (late > counted->latest) counted->latest = late;
+        if (late > ASYNC_BARE_LATE) counted->overruns++;
+        link = link->next;
+    }
+    loop->began = now;
+    counted->iterations++;
+}
+
+/* One that has reset the counters is not counted. */
+static void async__bare_count_iteration(async_bare_loop *loop)
+{
+    async_time length = loop->ticks() - loop->began;
+    if (loop->counted.iterations > 0 && length > loop->counted.longest)
+        loop->counted.longest = length;
+}
+
+void async_bare_get_counters(async_bare_loop *loop,
+                             async_bare_counters *counters)
+{
+    *counters = loop->counted;
+    counters->total = loop->ticks() - loop->counted.total;
+}
+
+void async_bare_reset_counters(async_bare_loop *loop)
+{
+    memset(&loop->counted, 0, sizeof loop->counted);
+    loop->counted.total = loop->ticks();
+}
+#else
+#define ASYNC__BARE_POLLED(loop) 0
+#endif
+
+/* Behind the sleep. */
+static void async__bare_look(async_bare_loop *loop, async_time polled,
+                             int slept)
+{
+#ifdef ASYNC_BARE_COUNTERS
+    async__bare_count_poll(loop, polled, slept);
+#else
+    (void)polled, (void)slept;
+#endif
+    ASYNC_BARE_WATCHDOG();
+    loop->woken = 0; /* before the looking: what comes from here on counts */
+    if (async__run_watchers != NULL) async__run_watchers(loop);
 }
 
 /* Whether to sleep is decided with interrupts off: what comes from then on
  * ends the sleep. */
+#ifdef ASYNC_STATIC_ONLY
+void async__bare_poll(async_loop *base, int wait)
+{
+    async_bare_loop *loop = (async_bare_loop *)(void *)base;
+    async_time polled = ASYNC__BARE_POLLED(loop);
+    if (wait) {
+        ASYNC_CRITICAL_ENTER;
+        if (!loop->woken) {
+            async_link *first = base->timers.next;
+            if (first == &base->timers) {
+                loop->sleep_until(ASYNC_FOREVER);
+            } else {
+                async_time when = async__timer_of(first)->deadline;
+                if (async_time_before(loop->ticks(), when))
+                    loop->sleep_until(when - (when == ASYNC_FOREVER));
+            }
+        }
+        ASYNC_CRITICAL_EXIT;
+    }
+    async__bare_look(loop, polled, wait);
+}
+
+async_time async__bare_now(async_loop *loop)
+{
+    return ((async_bare_loop *)(void *)loop)->ticks();
+}
+
+void async__bare_wake(async_loop *loop)
+{
+    async_bare_wake((async_bare_loop *)(void *)loop);
+}
+
+/* When there is something to do. */
+static async_time async__poll_deadline(async_loop *loop)
+{
+    if (!async__list_empty(&loop->ready)) return ASYNC_NO_WAIT;
+    if (async__list_empty(&loop->timers)) return ASYNC_FOREVER;
+    return async__later(async__timer_of(loop->timers.next)->deadline, 0);
+}
+#define ASYNC__BARE_BACKEND NULL
+#else
 static int async__bare_poll(async_loop *base, async_time deadline)
 {
     async_bare_loop *loop = (async_bare_loop *)(void *)base;
-    async_link *link;
+    async_time polled = ASYNC__BARE_POLLED(loop);
     if (deadline != ASYNC_NO_WAIT) {
         ASYNC_CRITICAL_ENTER;
         if (!loop->woken &&
@@ -151,11 +323,13 @@ static int async__bare_poll(async_loop *base, async_time deadline)
             loop->sleep_until(deadline);
         ASYNC_CRITICAL_EXIT;
     }
-    loop->woken = 0; /* before the looking: what comes from here on counts */
-    for (link = loop->watchers.next; link != &loop->watchers;
-         link = link->next)
-        ((async_node *)(void *)link)->run((async_node *)(void *)link);
+    async__bare_look(loop, polled, deadline != ASYNC_NO_WAIT);
     return 0;
+}
+
+static async_time async__bare_now(async_loop *loop)
+{
+    return ((async_bare_loop *)(void *)loop)->ticks();
 }
 
 static void async__bare_wake(async_loop *loop)
@@ -163,29 +337,43 @@ static void async__bare_wake(async_loop *loop)
     async_bare_wake((async_bare_loop *)(void *)loop);
 }
 
-#ifdef ASYNC_STATIC_ONLY
-const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
-                                            async__bare_wake };
-#else
 static void async__bare_close(async_loop *loop)
 {
     (void)loop;
 }
-const async_backend async__bare_backend = { async__bare_now, async__bare_poll,
-                                            async__bare_wake,
-                                            async__bare_close, NULL };
+static const async_backend async__bare_backend = {
+    async__bare_now, async__bare_poll, async__bare_wake, async__bare_close, NULL
+};
+#define ASYNC__BARE_BACKEND &async__bare_backend
 #endif
 
 void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
                           async_bare_sleep *sleep_until)
 {
     /* Always: looking for what interrupts have told costs next to nothing. */
-    async_loop_init(&loop->base, &async__bare_backend, NULL,
-                    ASYNC_POLL_ALWAYS);
+    async_loop_init(&loop->base, ASYNC__BARE_BACKEND, NULL, ASYNC_POLL_ALWAYS);
     loop->ticks = ticks;
     loop->sleep_until = sleep_until;
     async__list_init(&loop->watchers);
     loop->woken = 0;
+#ifdef ASYNC_BARE_COUNTERS
+    memset(&loop->counted, 0, sizeof loop->counted);
+    loop->began = 0;
+#endif
+}
+
+#ifdef ASYNC_STATIC_ONLY
+#define ASYNC__BARE_RUNNING(loop, is) ((void)0)
+#else
+#define ASYNC__BARE_RUNNING(loop, is) ((loop)->base.running = (is))
+#endif
+
+static void async__bare_iterate(async_bare_loop *loop)
+{
+    (void)async__iterate(&loop->base);
+#ifdef ASYNC_BARE_COUNTERS
+    async__bare_count_iteration(loop);
+#endif
 }
 
 async_time async_bare_turn(async_bare_loop *loop)
@@ -194,9 +382,9 @@ async_time async_bare_turn(async_bare_loop *loop)
     async_time deadline;
     loop->woken = 1; /* the poll does not sleep */
     async__running = &loop->base;
-    loop->base.running = 1;
-    (void)async__iterate(&loop->base);
-    loop->base.running = 0;
+    ASYNC__BARE_RUNNING(loop, 1);
+    async__bare_iterate(loop);
+    ASYNC__BARE_RUNNING(loop, 0);
     async__running = outer;
     deadline = async__poll_deadline(&loop->base);
     return loop->woken ? ASYNC_NO_WAIT : deadline;
@@ -205,10 +393,12 @@ async_time async_bare_turn(async_bare_loop *loop)
 void async_bare_run(async_bare_loop *loop)
 {
     async__running = &loop->base;
-    loop->base.running = 1;
-    do (void)async__iterate(&loop->base);
+    ASYNC__BARE_RUNNING(loop, 1);
+    ASYNC__HIDE(loop);
+    do async__bare_iterate(loop);
     while (!loop->base.stopping);
-    loop->base.running = loop->base.stopping = 0;
+    ASYNC__BARE_RUNNING(loop, 0);
+    loop->base.stopping = 0;
     async__running = NULL;
 }
 

@@ -2,8 +2,13 @@
  * to stdout, GPIOR0 is the exit status.  On stderr it says how many cycles that
  * took, how much of them asleep, and how deep the stack was.
  *
- *   simavr-run image.elf milliseconds [part, by default atmega328p]
+ *   simavr-run part image.elf milliseconds [events]
+ *
+ * Events happen to the pins and the UART, as of a real board; see `events`.  The
+ * sensor is a simulated one: it takes 2 ms from PD4 to PD2, and gives a voltage.
  */
+#include <simavr/avr_adc.h>
+#include <simavr/avr_ioport.h>
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
@@ -31,6 +36,89 @@ static void sleep_at_once(avr_t *avr, avr_cycle_count_t cycles)
     asleep += cycles;
 }
 
+/* --- what happens to it ------------------------------------------------------ */
+
+enum { READY = 2, BUTTON = 3, START = 4, NO_ANSWER = 65535, SENSOR_TAKES = 2 };
+
+static FILE *events;
+static struct { unsigned long when; char what; unsigned value; } next;
+static unsigned sensor = NO_ANSWER;
+
+/* What drives a pin of port D from outside; else a pull-up would count, with
+ * every write to the port. */
+static void set_pin(avr_t *avr, int pin, int level)
+{
+    static avr_ioport_external_t outside = { .name = 'D' };
+    unsigned bit = 1u << pin;
+    outside.mask |= bit;
+    outside.value = level ? outside.value | bit : outside.value & ~bit;
+    avr_ioctl(avr, AVR_IOCTL_IOPORT_SET_EXTERNAL('D'), &outside);
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), pin),
+                  (uint32_t)level);
+}
+
+static void read_event(void)
+{
+    if (events == NULL || fscanf(events, "{ %lu, '%c', %u }, ", &next.when,
+                                 &next.what, &next.value) != 3)
+        next.when = (unsigned long)-1;
+}
+
+/* Returns  whether it was the end */
+static int happen(avr_t *avr)
+{
+    char what = next.what;
+    switch (what) {
+    case 'u':
+        avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'),
+                                    UART_IRQ_INPUT),
+                      next.value);
+        break;
+    case 'b': set_pin(avr, BUTTON, !next.value); break;
+    case 's': sensor = next.value; break;
+    }
+    read_event();
+    return what == 'e';
+}
+
+static avr_cycle_count_t sensor_is_ready(avr_t *avr, avr_cycle_count_t when,
+                                         void *nothing)
+{
+    (void)when, (void)nothing;
+    if (sensor != NO_ANSWER) set_pin(avr, READY, 1);
+    return 0;
+}
+
+static void sensor_starts(struct avr_irq_t *irq, uint32_t level, void *avr)
+{
+    (void)irq;
+    set_pin(avr, READY, 0);
+    if (level)
+        avr_cycle_timer_register_usec(avr, SENSOR_TAKES * 1000,
+                                      sensor_is_ready, NULL);
+    else
+        avr_cycle_timer_cancel(avr, sensor_is_ready, NULL);
+}
+
+static void measure(struct avr_irq_t *irq, uint32_t channel, void *avr)
+{
+    (void)irq, (void)channel;
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0),
+                  (sensor * 5000 + 1022) / 1023);
+}
+
+static void connect(avr_t *avr)
+{
+    avr->vcc = avr->avcc = avr->aref = 5000; /* millivolts */
+    set_pin(avr, BUTTON, 1);
+    avr_irq_register_notify(
+        avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), START), sensor_starts,
+        avr);
+    avr_irq_register_notify(
+        avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_OUT_TRIGGER), measure,
+        avr);
+}
+
 int main(int argc, char **argv)
 {
     elf_firmware_t firmware;
@@ -43,11 +131,14 @@ int main(int argc, char **argv)
     out = dup(1);
     dup2(2, 1);
     memset(&firmware, 0, sizeof firmware);
-    if (argc < 3 || argc > 4 || elf_read_firmware(argv[1], &firmware) != 0) {
-        fprintf(stderr, "usage: %s image.elf milliseconds [part]\n", argv[0]);
+    if (argc == 5) events = fopen(argv[4], "r");
+    if (argc < 4 || argc > 5 || (argc == 5 && events == NULL) ||
+        elf_read_firmware(argv[2], &firmware) != 0) {
+        fprintf(stderr, "usage: %s part image.elf milliseconds [events]\n",
+                argv[0]);
         return 125;
     }
-    strcpy(firmware.mmcu, argc > 3 ? argv[3] : "atmega328p");
+    strcpy(firmware.mmcu, argv[1]);
     firmware.frequency = HZ;
     avr = avr_make_mcu_by_name(firmware.mmcu);
     if (avr == NULL) return 125;
@@ -61,12 +152,17 @@ int main(int argc, char **argv)
     avr_irq_register_notify(
         avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), print,
         NULL);
+    connect(avr);
+    read_event();
     fflush(stdout);
     dup2(out, 1);
-    limit = (uint64_t)atol(argv[2]) * (HZ / 1000);
+    limit = (uint64_t)atol(argv[3]) * (HZ / 1000);
     deepest = avr->ramend;
     while (state != cpu_Done && state != cpu_Crashed && avr->cycle < limit) {
         unsigned sp;
+        while (avr->cycle / (HZ / 1000) >= next.when)
+            if (happen(avr)) state = cpu_Done;
+        if (state == cpu_Done) break;
         state = avr_run(avr);
         sp = avr->data[R_SPL] | (unsigned)avr->data[R_SPH] << 8;
         if (sp > 0x100 && sp < deepest) deepest = sp;

@@ -44,6 +44,7 @@ memory() {
 }
 
 # compile TARGET OUTPUT SOURCE...
+# Where there are events, $events, boards/played.c plays them, but in simavr.
 compile() {
     for_target "$1"
     [ -z "$small" ] || small="$small -flto"
@@ -52,6 +53,10 @@ compile() {
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    if [ -n "${events:-}" ] && [ $board != atmega328p ]; then
+        flags="$flags -DBOARD_TICK_HOOK"
+        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
+    fi
     $cc $small $flags -I. $link -o "$output" "$@" \
         examples/firmware/boards/$board.c $after
 }
@@ -66,9 +71,10 @@ machine() {
     esac
 }
 
-# simulator NAME: $build/NAME, from simavr.c or another program on libsimavr
+# simulator NAME SOURCE: $build/NAME, a program on libsimavr, if there is none yet
 simulator() {
-    gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+    [ "$build/$1" -nt "tests/firmware/$2" ] ||
+        gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
 }
 
 # run_image TARGET IMAGE: its output, and its exit status
@@ -76,8 +82,8 @@ run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
     atmega*)
-        [ -e "$build/simavr-run" ] || simulator simavr-run simavr.c || return 1
-        timeout 60 "$build/simavr-run" "$2" 10000 "$1" 2>"$2.cycles" ;;
+        simulator simavr-run simavr.c || return 1
+        timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \

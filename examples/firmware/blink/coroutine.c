@@ -31,8 +31,8 @@ static ASYNC(blink_b)
     ASYNC_END;
 }
 
-ASYNC_STATIC_TASK(a, ASYNC_FRAMES(blink_a, async_sleep));
-ASYNC_STATIC_TASK(b, ASYNC_FRAMES(blink_b, async_sleep));
+ASYNC_STATIC_TASK(a, ASYNC_FRAMES(blink_a));
+ASYNC_STATIC_TASK(b, ASYNC_FRAMES(blink_b));
 static async_bare_loop loop =
     ASYNC_BARE_LOOP(loop, board_ticks, board_sleep_until);
 

@@ -53,6 +53,12 @@ static void ask_debugger(uint32_t what, const void *argument)
     __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
 }
 
+void board_delay(uint16_t milliseconds)
+{
+    uint32_t start = ticks;
+    while (ticks - start < milliseconds) {}
+}
+
 void board_print(const char *text)
 {
     ask_debugger(0x04, text); /* SYS_WRITE0 */
@@ -65,6 +71,19 @@ void board_exit(uint8_t status)
     arguments[1] = status;
     ask_debugger(0x20, arguments); /* SYS_EXIT_EXTENDED */
     for (;;) {}
+}
+
+void board_reset(void)
+{
+    REGISTER(0xE000ED0Cu) = 0x05FA0004u; /* AIRCR: SYSRESETREQ */
+    for (;;) {}
+}
+
+/* The linker script leaves them alone. */
+__attribute__((section(".noinit"))) static uint32_t kept[BOARD_KEPT_WORDS];
+uint32_t *board_kept(void)
+{
+    return kept;
 }
 
 /* --- start-up ------------------------------------------------------------- */

@@ -1,14 +1,24 @@
-/* A PC, on which time is virtual: sleeping is jumping to the deadline.  For
- * tests of firmware under the sanitizers. */
+/* A PC, on which time is virtual: a millisecond is a call.  For tests of
+ * firmware under the sanitizers. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "../board.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static uint32_t ticks;
 
 void board_init(void)
 {
+}
+
+static void tick(void)
+{
+    ticks++;
+    BOARD_TICK();
 }
 
 uint32_t board_ticks(void)
@@ -19,8 +29,12 @@ uint32_t board_ticks(void)
 void board_sleep_until(uint32_t when)
 {
     (void)when;
-    ticks++; /* as a board that is woken by each tick */
-    BOARD_TICK();
+    tick(); /* as a board that is woken by each tick */
+}
+
+void board_delay(uint16_t milliseconds)
+{
+    while (milliseconds-- > 0) tick();
 }
 
 void board_led(uint8_t led, uint8_t on)
@@ -36,4 +50,33 @@ void board_print(const char *text)
 void board_exit(uint8_t status)
 {
     exit(status);
+}
+
+/* A reset is the end of a process, after which its parent begins another one
+ * where the program began. */
+enum { RESET = 255 };
+static uint32_t *kept;
+
+__attribute__((constructor)) static void power_on(void)
+{
+    int status = RESET << 8;
+    kept = mmap(NULL, BOARD_KEPT_WORDS * sizeof *kept, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (kept == MAP_FAILED) abort();
+    while (WIFEXITED(status) && WEXITSTATUS(status) == RESET) {
+        pid_t child = fork();
+        if (child == 0) return;
+        if (child < 0 || waitpid(child, &status, 0) != child) abort();
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+void board_reset(void)
+{
+    exit(RESET);
+}
+
+uint32_t *board_kept(void)
+{
+    return kept;
 }

@@ -52,6 +52,12 @@ void board_led(uint8_t led, uint8_t on)
         leds &= ~(1u << led);
 }
 
+void board_delay(uint16_t milliseconds)
+{
+    uint32_t start = ticks;
+    while (ticks - start < milliseconds) {}
+}
+
 void board_print(const char *text)
 {
     for (; *text != '\0'; text++)
@@ -62,6 +68,19 @@ void board_exit(uint8_t status)
 {
     REGISTER(0x100000u) = status ? (uint32_t)status << 16 | 0x3333 : 0x5555;
     for (;;) {}
+}
+
+void board_reset(void)
+{
+    REGISTER(0x100000u) = 0x7777;
+    for (;;) {}
+}
+
+/* The linker script leaves them alone. */
+__attribute__((section(".noinit"))) static uint32_t kept[BOARD_KEPT_WORDS];
+uint32_t *board_kept(void)
+{
+    return kept;
 }
 
 /* --- start-up ------------------------------------------------------------- */
