@@ -74,7 +74,8 @@ void *memset(void *to, int value, size_t size);
  * ASYNC_FREESTANDING       as on a freestanding target: no libc but memcpy and
  *                          memset, no heap, no traceback, 32-bit time
  * ASYNC_NO_HEAP            no frame stack ever grows, no malloc is named;
- *                          the default on freestanding targets
+ *                          the default on freestanding targets, but with
+ *                          ASYNC_MALLOC
  * ASYNC_STATIC_ONLY        nothing is ever allocated, by nobody: tasks are
  *                          static (ASYNC_STATIC_TASK), and there are neither
  *                          context variables nor a task factory.  Timers are
@@ -101,7 +102,8 @@ void *memset(void *to, int value, size_t size);
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler
  * ASYNC_MALLOC(size)       what the default allocator calls, instead of
- * ASYNC_FREE(memory)       malloc and free
+ * ASYNC_FREE(memory)       malloc and free; on a freestanding target these
+ *                          give it a heap: tasks and their stacks
  * ASYNC_TRAP(message)      what misuse ends in; by default it prints the
  *                          message and aborts (freestanding: traps)
  * ------------------------------------------------------------------------ */
@@ -121,7 +123,7 @@ void *memset(void *to, int value, size_t size);
 #define ASYNC_HOSTED 0
 #endif
 
-#if !ASYNC_HOSTED && !defined(ASYNC_NO_HEAP)
+#if !ASYNC_HOSTED && !defined(ASYNC_MALLOC) && !defined(ASYNC_NO_HEAP)
 #define ASYNC_NO_HEAP
 #endif
 #if !ASYNC_HOSTED && !defined(ASYNC_NO_TRACEBACK)
@@ -1310,10 +1312,13 @@ async__object(async_function *start, const void *frame, size_t size,
 #else
 #define ASYNC__EXCESS_CHECK /* gcc warns always, but has no name for it */
 #endif
-#if defined(__cplusplus)
 /* A call may name fewer arguments than the struct has members.  C takes that
- * in silence, because the first of them is designated. */
+ * in silence, because the first of them is designated; but avr-gcc 5 does not
+ * when there is an object among them. */
+#if defined(__cplusplus) || (defined(__AVR__) && __GNUC__ < 8)
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
+#if defined(__cplusplus)
 #define ASYNC__STRICT                                                         \
     ASYNC__PUSH_WARNINGS                                                      \
     ASYNC__LOCAL_CHECK
@@ -2480,7 +2485,8 @@ typedef struct async__chunk {
     uint32_t below; /* bytes of stack in use in the pieces below */
 } async__chunk;
 
-enum { ASYNC__FIRST_CHUNK = 256, ASYNC__LARGEST_CHUNK = 65536 };
+enum { ASYNC__FIRST_CHUNK = 256,
+       ASYNC__LARGEST_CHUNK = sizeof(void *) == 2 ? 16384 : 65536 };
 
 async_status async__chunk_frame(async *co, void *frame)
 {

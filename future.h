@@ -1025,7 +1025,8 @@ typedef struct async__slab {
     size_t size;
 } async__slab;
 
-enum { ASYNC__FIRST_SLAB = 1024, ASYNC__LARGEST_SLAB = 65536 };
+enum { ASYNC__FIRST_SLAB = 1024,
+       ASYNC__LARGEST_SLAB = sizeof(void *) == 2 ? 16384 : 65536 };
 
 #ifndef ASYNC_NO_POOL
 /* Takes a block from the class's slab, or a new slab. */
@@ -1728,8 +1729,8 @@ static async_time async__poll_deadline(async_loop *loop)
 enum {
     ASYNC__SHORT_INTERVAL = 16,
     ASYNC__LONG_INTERVAL = 8192,
-    ASYNC__OFTEN = 50000, /* nanoseconds between the polls of a busy loop */
-    ASYNC__SELDOM = 200000
+    ASYNC__OFTEN = ASYNC_US(50), /* between the polls of a busy loop */
+    ASYNC__SELDOM = ASYNC_US(200)
 };
 
 /* Looks at the clock, the timers and the other threads. */
@@ -1938,10 +1939,15 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     loop->pooled.context = loop;
     loop->interval = ASYNC__SHORT_INTERVAL;
     loop->always = (flags & ASYNC_POLL_ALWAYS) != 0;
+#if ASYNC_HOSTED /* other threads store the same */
     __atomic_store_n(&async__task_allocator, &async__pool_of_task,
                      __ATOMIC_RELAXED);
     __atomic_store_n(&async__task_stack, &async__task_stack_start,
                      __ATOMIC_RELAXED);
+#else
+    async__task_allocator = async__pool_of_task;
+    async__task_stack = async__task_stack_start;
+#endif
 #endif
 }
 

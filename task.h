@@ -1245,7 +1245,7 @@ static inline void async__task_keep(async_task *task)
     *gone = &task->all;
     /* Paint for the next one, if this one has left traces. */
     memcpy(&first, task + 1, sizeof first);
-    if (first != ASYNC__PAINT * 0x101)
+    if (first != ASYNC__PAINT * 0x101u)
         async__paint(task + 1, ASYNC__TASK_STACK);
 }
 

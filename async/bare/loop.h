@@ -354,7 +354,8 @@ static const async_backend async__bare_backend = {
 void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
                           async_bare_sleep *sleep_until)
 {
-    async_loop_init(&loop->base, ASYNC__BARE_BACKEND, NULL, 0);
+    /* Always: looking for what interrupts have told costs next to nothing. */
+    async_loop_init(&loop->base, ASYNC__BARE_BACKEND, NULL, ASYNC_POLL_ALWAYS);
     loop->ticks = ticks;
     loop->sleep_until = sleep_until;
     async__list_init(&loop->watchers);

@@ -1,5 +1,5 @@
-/* What the conformance cases share: a loop (on virtual time or on libuv), the
- * unit of time, Python's exceptions, and callbacks that print.
+/* What the conformance cases share: a loop (on virtual time, on libuv, or on a
+ * board), the unit of time, Python's exceptions, and callbacks that print.
  *
  * Each case is a C program that does what the Python program of the same name
  * does, with the same calls, and prints what CPython printed, byte for byte.
@@ -14,7 +14,9 @@
     X(E_INDEX, -10003, "IndexError")                                          \
     X(E_ZERO_DIVISION, -10004, "ZeroDivisionError")                           \
     X(E_OTHER, -10005, "Exception")
+#ifndef CONFORMANCE_BOARD /* there it is compiled once, for all cases */
 #define ASYNC_IMPLEMENTATION
+#endif
 
 #ifdef CONFORMANCE_UV
 #include "../../async/uv/loop.h"
@@ -36,6 +38,8 @@ static inline void block(any_loop *loop, async_duration duration)
     span.tv_nsec = (long)(duration % 1000000000);
     nanosleep(&span, NULL);
 }
+#elif defined(CONFORMANCE_BOARD)
+#include "../firmware/conformance/board_loop.h"
 #else
 #include "../../async/test/virtual.h"
 typedef async_virtual_loop any_loop;

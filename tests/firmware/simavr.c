@@ -1,8 +1,8 @@
-/* Runs an image for the ATmega328P on libsimavr, in virtual time: the UART goes
+/* Runs an image for an ATmega on libsimavr, in virtual time: the UART goes
  * to stdout, GPIOR0 is the exit status.  On stderr it says how many cycles that
  * took, how much of them asleep, and how deep the stack was.
  *
- *   simavr-run image.elf milliseconds [events]
+ *   simavr-run part image.elf milliseconds [events]
  *
  * Events happen to the pins and the UART, as of a real board; see `events`.  The
  * sensor is a simulated one: it takes 2 ms from PD4 to PD2, and gives a voltage.
@@ -135,14 +135,14 @@ int main(int argc, char **argv)
     out = dup(1);
     dup2(2, 1);
     memset(&firmware, 0, sizeof firmware);
-    if (argc == 4) events = fopen(argv[3], "r");
-    if (argc < 3 || argc > 4 || (argc == 4 && events == NULL) ||
-        elf_read_firmware(argv[1], &firmware) != 0) {
-        fprintf(stderr, "usage: %s image.elf milliseconds [events]\n",
+    if (argc == 5) events = fopen(argv[4], "r");
+    if (argc < 4 || argc > 5 || (argc == 5 && events == NULL) ||
+        elf_read_firmware(argv[2], &firmware) != 0) {
+        fprintf(stderr, "usage: %s part image.elf milliseconds [events]\n",
                 argv[0]);
         return 125;
     }
-    strcpy(firmware.mmcu, "atmega328p");
+    strcpy(firmware.mmcu, argv[1]);
     firmware.frequency = HZ;
     avr = avr_make_mcu_by_name(firmware.mmcu);
     if (avr == NULL) return 125;
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
     read_event();
     fflush(stdout);
     dup2(out, 1);
-    limit = (uint64_t)atol(argv[2]) * (HZ / 1000);
+    limit = (uint64_t)atol(argv[3]) * (HZ / 1000);
     deepest = avr->ramend;
     while (state != cpu_Done && state != cpu_Crashed && avr->cycle < limit) {
         unsigned sp;

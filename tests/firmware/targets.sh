@@ -1,43 +1,38 @@
 # Sourced by run and sizes: how an image is built for each target, and run.
-# shellcheck shell=sh disable=SC2086
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 
 warnings="-Wall -Wextra -pedantic -Wshadow -Werror"
-small="-Os -ffunction-sections -fdata-sections -Wl,--gc-sections -flto"
 flags_of_all=-DASYNC_STATIC_ONLY
 
-# compile TARGET OUTPUT SOURCE...
-# Where there are events, $events, boards/played.c plays them, but in simavr.
-compile() {
-    target=$1
-    output=$2
-    shift 2
-    # what the image asks for in its first lines: /* flags: ... */
-    flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
-    case $target in arduino*) compile_sketch "$@"; return ;; esac
-    if [ -n "${events:-}" ] && [ "$target" != atmega328p ]; then
-        flags="$flags -DBOARD_TICK_HOOK"
-        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
-    fi
-    case $target in
+# for_target TARGET: how its images are compiled and linked, and what is the board
+#   cc      the compiler, for that part
+#   small   what makes its code small; empty on a PC
+#   link    what the linker is told before the files, and
+#   after   behind them
+for_target() {
+    small="-Os -ffunction-sections -fdata-sections"
+    link=-Wl,--gc-sections
+    after=-lgcc
+    freestanding="-ffreestanding -fno-tree-loop-distribute-patterns"
+    case $1 in
     host)
-        gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined \
-            -fno-sanitize-recover=undefined $flags -I. \
-            -o "$output" "$@" examples/firmware/boards/host.c ;;
-    atmega328p)
-        avr-gcc -mmcu=atmega328p -DF_CPU=16000000UL $small -std=c99 $warnings \
-            -mcall-prologues -mrelax $flags -I. \
-            -o "$output" "$@" examples/firmware/boards/atmega328p.c ;;
+        cc="gcc -std=c99 -g -O1 $warnings -fsanitize=address,undefined
+            -fno-sanitize-recover=undefined"
+        small='' link='' after=''
+        board=host ;;
+    atmega*)
+        cc="avr-gcc -mmcu=$1 -DF_CPU=16000000UL -std=c99 $warnings
+            -mcall-prologues -mrelax"
+        board=atmega328p ;;
     cortex-m*)
-        arm-none-eabi-gcc -mcpu="$target" -mthumb $small -std=c99 $warnings \
-            -ffreestanding -fno-tree-loop-distribute-patterns \
-            $flags -I. -nostdlib -T examples/firmware/boards/cortex_m.ld \
-            $(memory "$target") -o "$output" "$@" examples/firmware/boards/cortex_m.c -lgcc ;;
-    rv32imac)
-        riscv64-unknown-elf-gcc -march=rv32imac_zicsr -mabi=ilp32 -mcmodel=medany \
-            $small -std=c99 $warnings -ffreestanding \
-            -fno-tree-loop-distribute-patterns \
-            $flags -I. -nostdlib -T examples/firmware/boards/riscv.ld \
-            -o "$output" "$@" examples/firmware/boards/riscv.c -lgcc ;;
+        cc="arm-none-eabi-gcc -mcpu=$1 -mthumb -std=c99 $warnings $freestanding"
+        link="$link -nostdlib -T examples/firmware/boards/cortex_m.ld"
+        board=cortex_m ;;
+    rv32imac) # as of 2.2 its base has the CSRs: with _zicsr gcc takes a 64-bit libgcc
+        cc="riscv64-unknown-elf-gcc -march=rv32imac -misa-spec=2.2 -mabi=ilp32
+            -mcmodel=medany -std=c99 $warnings $freestanding"
+        link="$link -nostdlib -T examples/firmware/boards/riscv.ld"
+        board=riscv ;;
     esac
 }
 
@@ -48,7 +43,10 @@ arduino=/usr/share/arduino/hardware/arduino/avr
 for_uno="-mmcu=atmega328p -DF_CPU=16000000L -DARDUINO=10819 -DARDUINO_AVR_UNO
     -DARDUINO_ARCH_AVR -Os -ffunction-sections -fdata-sections -flto"
 cxx11="-std=gnu++11 -fno-exceptions -fno-threadsafe-statics"
-compile_sketch() { # SOURCE
+compile_sketch() { # TARGET OUTPUT SOURCE
+    target=$1
+    output=$2
+    shift 2
     sketch=$(basename "$1" .c)
     folder=$output.sketch
     core=$build/arduino
@@ -67,6 +65,7 @@ compile_sketch() { # SOURCE
             -o "$output" "$folder/c.o" "$folder/ino.o" "$core/libcore.a" -lm
 }
 compile_arduino_core() {
+    core=$build/arduino
     mkdir -p "$core"
     for part in "$arduino"/cores/arduino/*.c "$arduino"/cores/arduino/*.cpp; do
         case $part in *.c) compiler="avr-gcc -std=gnu11" ;; *) compiler="avr-g++ $cxx11" ;; esac
@@ -84,6 +83,25 @@ memory() {
     fi
 }
 
+# compile TARGET OUTPUT SOURCE...
+# Where there are events, $events, boards/played.c plays them, but in simavr.
+compile() {
+    case $1 in arduino*) compile_sketch "$@"; return ;; esac
+    for_target "$1"
+    [ -z "$small" ] || small="$small -flto"
+    link="$link $(memory "$1")"
+    output=$2
+    shift 2
+    # what the image asks for in its first lines: /* flags: ... */
+    flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    if [ -n "${events:-}" ] && [ $board != atmega328p ]; then
+        flags="$flags -DBOARD_TICK_HOOK"
+        set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
+    fi
+    $cc $small $flags -I. $link -o "$output" "$@" \
+        examples/firmware/boards/$board.c $after
+}
+
 # The machine that QEMU has for a processor.
 machine() {
     case $1 in
@@ -94,15 +112,20 @@ machine() {
     esac
 }
 
+# simulator NAME SOURCE: $build/NAME, a program on libsimavr, if there is none yet
+simulator() {
+    [ "$build/$1" -nt "tests/firmware/$2" ] ||
+        gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+}
+
 # run_image TARGET IMAGE: its output, and its exit status
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega328p | arduino*)
-        [ "$build/simavr-run" -nt tests/firmware/simavr.c ] ||
-            gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/simavr-run" \
-                tests/firmware/simavr.c -lsimavr -lelf || return 1
-        timeout 60 "$build/simavr-run" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    atmega*)
+        simulator simavr-run simavr.c || return 1
+        timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    arduino*) run_image atmega328p "$2" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
