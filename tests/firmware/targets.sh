@@ -73,8 +73,38 @@ machine() {
 
 # simulator NAME SOURCE: $build/NAME, a program on libsimavr, if there is none yet
 simulator() {
-    [ "$build/$1" -nt "tests/firmware/$2" ] ||
+    [ "$build/$1" -nt "tests/firmware/$2" ] && [ "$build/$1" -nt tests/firmware/simavr.h ] ||
         gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+}
+
+# probe VARIANT OUTPUT: wake/image.c in that variant, made to OUTPUT and watched by
+# wake/probe.c.  The last two are wrong, and lose wakes.
+probes="flag deadline heap heap_deadline clock"
+wrong_probes="late_sleep decides_with_interrupts_on"
+probe() (
+    by=flag
+    heap="-UASYNC_STATIC_ONLY -DASYNC_FREESTANDING"
+    case $1 in
+    flag) variant='' ;;
+    deadline) variant=-DWITH_DEADLINE ;;
+    heap) variant=$heap ;;
+    heap_deadline) variant="$heap -DWITH_DEADLINE" ;;
+    clock) variant=-DBY_CLOCK by=clock ;;
+    late_sleep) variant=-DLATE_SLEEP ;;
+    decides_with_interrupts_on)
+        variant="-DASYNC_CRITICAL_ENTER={ -DASYNC_CRITICAL_EXIT=}" ;;
+    *) exit 125 ;;
+    esac
+    flags_of_all="$flags_of_all $variant"
+    simulator wake-probe wake/probe.c && compile atmega328p "$2" tests/firmware/wake/image.c &&
+        timeout 60 "$build/wake-probe" atmega328p "$2" "$by"
+)
+
+# share_asleep IMAGE: of ten seconds, in percent
+share_asleep() {
+    simulator simavr-run simavr.c &&
+        timeout 60 "$build/simavr-run" atmega328p "$1" 10000 2>&1 |
+        sed -n 's/^time is over; .* cycles, \(.*\) % asleep.*/\1/p'
 }
 
 # run_image TARGET IMAGE: its output, and its exit status
