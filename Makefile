@@ -30,7 +30,7 @@ help:
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
 	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
-	@echo 'make firmware-sizes what the blink examples cost on each board'
+	@echo 'make firmware-sizes what the firmware examples cost: docs/firmware.md'
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
 	@echo 'make deps          install what is missing (run and test do so first)'
@@ -44,11 +44,19 @@ run:
 	@$(MAKE) --no-print-directory examples
 	@examples/tour $(BIN)
 
-examples: $(EXAMPLES:%=$(BIN)/%)
+examples: $(EXAMPLES:%=$(BIN)/%) $(BIN)/uart_shell
 
 $(BIN)/two_files: $(wildcard examples/two_files/*.[ch]) $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(UV)
+
+# firmware, with the terminal for its UART
+SHELL_SOURCES = examples/firmware/uart_shell/uart_shell.c \
+                examples/firmware/boards/terminal.c
+$(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -DASYNC_STATIC_ONLY -DBOARD_UART_HOOK \
+	    -I. -o $@ $(SHELL_SOURCES)
 
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
@@ -80,6 +88,7 @@ bench-core:
 firmware-test:
 	@packaging/deps firmware
 	@tests/firmware/run $(T)
+	@tests/firmware/sizes --check
 
 ports-test:
 	@packaging/deps ports
@@ -87,7 +96,7 @@ ports-test:
 
 firmware-sizes:
 	@packaging/deps firmware
-	@tests/firmware/sizes
+	@tests/firmware/sizes --write
 
 lint:
 	@packaging/deps lint

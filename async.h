@@ -111,7 +111,9 @@ void *memset(void *to, int value, size_t size);
 #if defined(ASYNC_NO_CANCEL) && !defined(ASYNC_STATIC_ONLY)
 #error "ASYNC_NO_CANCEL needs ASYNC_STATIC_ONLY"
 #endif
-#if defined(ASYNC_STATIC_ONLY) && !defined(ASYNC_FREESTANDING)
+/* avr-libc says that it is hosted, but lacks most errors and all of stdio. */
+#if (defined(ASYNC_STATIC_ONLY) || defined(__AVR__)) &&                       \
+    !defined(ASYNC_FREESTANDING)
 #define ASYNC_FREESTANDING
 #endif
 #if defined(__STDC_HOSTED__) && __STDC_HOSTED__ && !defined(ASYNC_FREESTANDING)

@@ -1395,9 +1395,27 @@ void async__unready(async_loop *loop, async_node *node)
 /* loop->current is only looked at by what users call: it is set where a
  * coroutine is entered, and cleared where a callback is. */
 #ifdef ASYNC_STATIC_ONLY
+/* What a program has no use for it does not carry: a hook is set by who needs
+ * it first.  (A variable that nobody sets is a constant to who sees the whole
+ * program.)  That may be an interrupt, or a loop that runs in one, and a pointer
+ * may be two bytes: one that has been seen is read again, whole. */
+#define ASYNC__SET_HOOK(hook, function)                                       \
+    do {                                                                      \
+        ASYNC_CRITICAL_ENTER;                                                 \
+        (hook) = (function);                                                  \
+        ASYNC_CRITICAL_EXIT;                                                  \
+    } while (0)
+#define ASYNC__CALL_HOOK(hook, ...)                                           \
+    do {                                                                      \
+        if ((hook) != NULL) {                                                 \
+            __typeof__(hook) async__hook;                                     \
+            ASYNC_CRITICAL_ENTER;                                             \
+            async__hook = (hook);                                             \
+            ASYNC_CRITICAL_EXIT;                                              \
+            async__hook(__VA_ARGS__);                                         \
+        }                                                                     \
+    } while (0)
 #ifndef ASYNC_NO_CANCEL
-/* What a program that cancels nothing does not carry: who cancels sets it.  (A
- * variable that nobody sets is a constant to who sees the whole program.) */
 static void (*async__deliver_cancel)(async *co);
 #endif
 
@@ -1410,7 +1428,7 @@ static void async__settle(async *co, int code)
     } else {
 #ifndef ASYNC_NO_CANCEL
         if (async__deliver_cancel != NULL && co->flags & ASYNC__MUST_CANCEL)
-            async__deliver_cancel(co);
+            ASYNC__CALL_HOOK(async__deliver_cancel, co);
 #endif
     }
 }
@@ -1570,13 +1588,11 @@ void async__take_error(async *co, async_future *future)
 /* --- reports ------------------------------------------------------------- */
 
 #ifdef ASYNC_STATIC_ONLY
-/* What a program without a handler does not carry: who sets one sets it. */
 typedef void async__reporter(async_loop *loop, const char *message, int error,
                              async_future *future, async_handle *handle);
 static async__reporter *async__report_to;
 #define async__report(loop, ...)                                              \
-    (async__report_to != NULL ? async__report_to((loop), __VA_ARGS__)         \
-                              : (void)0)
+    ASYNC__CALL_HOOK(async__report_to, (loop), __VA_ARGS__)
 #else
 #define async__report_now async__report
 #endif
@@ -1669,7 +1685,7 @@ static void async__take_remote(async_loop *loop)
 }
 
 #ifdef ASYNC_STATIC_ONLY
-/* What a program without such calls does not carry: who makes one sets it. */
+/* Of what is called from interrupts. */
 static void (*async__take_calls)(async_loop *loop);
 
 /* A poll costs little here, so there is one in every iteration. */
@@ -1677,7 +1693,7 @@ static void async__iterate(async_loop *loop)
 {
     async_link *link;
     async__bare_poll(loop, async__list_empty(&loop->ready) && !loop->stopping);
-    if (async__take_calls != NULL) async__take_calls(loop);
+    ASYNC__CALL_HOOK(async__take_calls, loop);
     async__expire(loop);
     async__list_append(&loop->ready, &loop->end);
     while (async__unlink(link = loop->ready.next), link != &loop->end)
@@ -2165,7 +2181,7 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
     async__fill(handle, loop, callback, argument, owned);
     handle->place = ASYNC__IN_REMOTE;
 #ifdef ASYNC_STATIC_ONLY
-    async__take_calls = async__take_remote;
+    ASYNC__SET_HOOK(async__take_calls, async__take_remote);
 #endif
     if (async__push_remote(loop, &handle->timer.node))
         ASYNC__WAKE_BACKEND(loop);
@@ -2208,7 +2224,7 @@ void async_loop_set_exception_handler(async_loop *loop,
     loop->handler = handler;
     loop->handler_argument = argument;
 #ifdef ASYNC_STATIC_ONLY
-    async__report_to = async__report_now;
+    ASYNC__SET_HOOK(async__report_to, async__report_now);
 #endif
 }
 

@@ -1730,7 +1730,7 @@ int async__task_cancel(async_future *future)
     co->flags |= ASYNC__MUST_CANCEL;
     if (co->node.run == async__step) co->node.run = async__step_cancelled;
 #ifdef ASYNC_STATIC_ONLY
-    async__deliver_cancel = async__cancel_suspended;
+    ASYNC__SET_HOOK(async__deliver_cancel, async__cancel_suspended);
 #endif
     return 1;
 }

@@ -33,7 +33,8 @@ extern "C" {
  *
  * AWAIT(async_wait_until, condition, argument): goes on when the condition is
  * true; at once if it is so now.  It is asked in every iteration, so it must be
- * quick; who makes it true from an interrupt calls async_bare_wake() behind.
+ * quick; who makes it true, an interrupt or a task, calls async_bare_wake()
+ * behind.
  *
  * Errors   ASYNC_ENOTASK
  * Counterpart: PT_WAIT_UNTIL of protothreads.
@@ -257,7 +258,11 @@ ASYNC(async_wait_until)
     if (loop == NULL) ASYNC_RAISE(ASYNC_ENOTASK);
     async_future_init(&self->met, &loop->base);
     self->watcher.run = async__watch;
+#ifdef ASYNC_STATIC_ONLY
+    ASYNC__SET_HOOK(async__run_watchers, async__look_at_each);
+#else
     async__run_watchers = async__look_at_each;
+#endif
     async__list_append(&loop->watchers, &self->watcher.link);
     ASYNC__WAIT_FOR(&self->met);
     (void)async__awaited(co);

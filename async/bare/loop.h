@@ -205,7 +205,7 @@ static inline void async_bare_wake(async_bare_loop *loop)
 extern "C" {
 #endif
 
-/* What a program without watchers does not carry: the first one sets it. */
+/* Asks the watchers: set when there is a first one. */
 static void (*async__run_watchers)(async_bare_loop *loop);
 
 #ifdef ASYNC_BARE_COUNTERS
@@ -265,7 +265,11 @@ static void async__bare_look(async_bare_loop *loop, async_time polled,
 #endif
     ASYNC_BARE_WATCHDOG();
     loop->woken = 0; /* before the looking: what comes from here on counts */
+#ifdef ASYNC_STATIC_ONLY
+    ASYNC__CALL_HOOK(async__run_watchers, loop);
+#else
     if (async__run_watchers != NULL) async__run_watchers(loop);
+#endif
 }
 
 /* Whether to sleep is decided with interrupts off: what comes from then on

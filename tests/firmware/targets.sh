@@ -36,6 +36,42 @@ for_target() {
     esac
 }
 
+# A sketch, as Arduino builds it for an Uno: a copy of its folder, the .ino as
+# C++ behind Arduino.h, with the core and the library found by -I.  Its program
+# is C there, as it stands; and for arduino-c++ that is C++11, too.
+arduino=/usr/share/arduino/hardware/arduino/avr
+for_uno="-mmcu=atmega328p -DF_CPU=16000000L -DARDUINO=10819 -DARDUINO_AVR_UNO
+    -DARDUINO_ARCH_AVR -Os -ffunction-sections -fdata-sections -flto"
+cxx11="-std=gnu++11 -fno-exceptions -fno-threadsafe-statics"
+compile_sketch() { # SOURCE
+    sketch=$(basename "$1" .c)
+    folder=$output.sketch
+    core=$build/arduino
+    rm -rf "$folder"
+    cp -R "$(dirname "$1")" "$folder"
+    set -- $for_uno $warnings -I"$arduino/cores/arduino" \
+        -I"$arduino/variants/standard" -I. -c
+    case $target in
+    arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
+    *) avr-g++ $cxx11 "$@" -x c++ -Wno-shadow -o "$folder/c.o" "$folder/$sketch.c" ;;
+    esac &&
+        avr-g++ $cxx11 "$@" -include Arduino.h -x c++ -o "$folder/ino.o" \
+            "$folder/$sketch.ino" &&
+        avr-gcc -mmcu=atmega328p -Os -flto -fuse-linker-plugin -Wl,--gc-sections \
+            -o "$output" "$folder/c.o" "$folder/ino.o" "$core/libcore.a" -lm
+}
+compile_arduino_core() { # once, before the sketches
+    core=$build/arduino
+    mkdir -p "$core"
+    for part in "$arduino"/cores/arduino/*.c "$arduino"/cores/arduino/*.cpp; do
+        case $part in *.c) compiler="avr-gcc -std=gnu11" ;; *) compiler="avr-g++ $cxx11" ;; esac
+        # avr-libc's float.h has no DECIMAL_DIG in C++
+        $compiler $for_uno -w -DDECIMAL_DIG=__DECIMAL_DIG__ -I"$arduino/cores/arduino" \
+            -I"$arduino/variants/standard" -c -o "$core/$(basename "$part").o" "$part" || return 1
+    done
+    avr-gcc-ar rcs "$core/libcore.a" "$core"/*.o
+}
+
 # Where that machine has its memory, if that is not where most have it.
 memory() {
     if [ "$1" = cortex-m33 ]; then
@@ -46,13 +82,15 @@ memory() {
 # compile TARGET OUTPUT SOURCE...
 # Where there are events, $events, boards/played.c plays them, but in simavr.
 compile() {
-    for_target "$1"
+    target=$1
+    for_target "$target"
     [ -z "$small" ] || small="$small -flto"
     link="$link $(memory "$1")"
     output=$2
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    case $target in arduino*) compile_sketch "$@"; return ;; esac
     if [ -n "${events:-}" ] && [ $board != atmega328p ]; then
         flags="$flags -DBOARD_TICK_HOOK"
         set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
@@ -71,10 +109,9 @@ machine() {
     esac
 }
 
-# simulator NAME SOURCE: $build/NAME, a program on libsimavr, if there is none yet
+# simulator NAME SOURCE: $build/NAME, a program on libsimavr
 simulator() {
-    [ "$build/$1" -nt "tests/firmware/$2" ] && [ "$build/$1" -nt tests/firmware/simavr.h ] ||
-        gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+    gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
 }
 
 # probe VARIANT OUTPUT: wake/image.c in that variant, made to OUTPUT and watched by
@@ -96,24 +133,23 @@ probe() (
     *) exit 125 ;;
     esac
     flags_of_all="$flags_of_all $variant"
-    simulator wake-probe wake/probe.c && compile atmega328p "$2" tests/firmware/wake/image.c &&
+    compile atmega328p "$2" tests/firmware/wake/image.c &&
         timeout 60 "$build/wake-probe" atmega328p "$2" "$by"
 )
 
 # share_asleep IMAGE: of ten seconds, in percent
 share_asleep() {
-    simulator simavr-run simavr.c &&
-        timeout 60 "$build/simavr-run" atmega328p "$1" 10000 2>&1 |
+    timeout 60 "$build/simavr-run" atmega328p "$1" 10000 2>&1 |
         sed -n 's/^time is over; .* cycles, \(.*\) % asleep.*/\1/p'
 }
 
-# run_image TARGET IMAGE: its output, and its exit status
+# run_image TARGET IMAGE: its output, and its exit status.  AVR: `simulator
+# simavr-run simavr.c` before.
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega*)
-        simulator simavr-run simavr.c || return 1
-        timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    atmega*) timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    arduino*) timeout 60 "$build/simavr-run" atmega328p "$2" 20000 ${events:-} 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
@@ -126,3 +162,4 @@ run_image() {
 }
 
 targets="host atmega328p cortex-m0 cortex-m3 cortex-m4 cortex-m33 rv32imac"
+sketches="arduino arduino-c++" # the examples that have a .ino

@@ -86,6 +86,7 @@ struct sampler {
     async_ticker ticker;
     async_timeout limit;
     uint16_t missed, sample;
+    uint8_t full, was_full;
 };
 static ASYNC(sampler)
 {
@@ -102,7 +103,10 @@ static ASYNC(sampler)
             self->sample = NO_SAMPLE;
         } ASYNC_END_TRY
         /* When the averager is stuck this does not wait for it. */
-        (void)ASYNC_QUEUE_PUT_NOWAIT(&samples, self->sample);
+        self->was_full = self->full;
+        self->full = ASYNC_QUEUE_PUT_NOWAIT(&samples, self->sample) != 0;
+        if (self->full && !self->was_full)
+            log_time("nobody takes the samples\n");
         alive |= SAMPLER;
     }
     ASYNC_END;

@@ -18,7 +18,7 @@ static ASYNC_RING(32) received;
 
 void board_received(uint8_t byte)
 {
-    (void)async_ring_put(&received.ring, byte, &loop); /* it notes what is lost */
+    async_ring_put(&received.ring, byte, &loop); /* notes what is lost */
 }
 
 enum { CTRL_C = 3, BACKSPACE = 8, DELETE = 127 };
@@ -32,7 +32,8 @@ static ASYNC(read_line)
     ASYNC_BEGIN(read_line);
     for (;;) {
         AWAIT_INTO(self->key, async_ring_get, &received.ring);
-        if (self->key == '\r' || self->key == CTRL_C) break;
+        if (self->key == '\r' || self->key == '\n' || self->key == CTRL_C)
+            break;
         if (self->key == BACKSPACE || self->key == DELETE) {
             if (self->length == 0) continue;
             self->length--;
@@ -101,7 +102,7 @@ static ASYNC(count)
         board_print("counted to ");
         print_number(self->i);
         board_print("\r\n");
-        async_bare_wake(&loop); /* for `key_or_end`, which is about to change */
+        async_bare_wake(&loop); /* `key_or_end` is about to change */
     } ASYNC_END_TRY
     ASYNC_END;
 }
