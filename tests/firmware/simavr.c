@@ -10,30 +10,18 @@
 #include <simavr/avr_adc.h>
 #include <simavr/avr_ioport.h>
 #include <simavr/avr_uart.h>
-#include <simavr/sim_avr.h>
-#include <simavr/sim_elf.h>
 #include <simavr/sim_io.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#define HZ 16000000u
+#include "simavr.h"
+
 #define GPIOR0 0x3E
-
-static uint64_t asleep;
 
 static void print(struct avr_irq_t *irq, uint32_t byte, void *nothing)
 {
     (void)irq, (void)nothing;
     putchar((int)byte);
-}
-
-/* The time that the processor sleeps passes at once. */
-static void sleep_at_once(avr_t *avr, avr_cycle_count_t cycles)
-{
-    (void)avr;
-    asleep += cycles;
 }
 
 /* --- what happens to it ------------------------------------------------------ */
@@ -125,31 +113,16 @@ static void connect(avr_t *avr)
 
 int main(int argc, char **argv)
 {
-    elf_firmware_t firmware;
     uint64_t limit;
     uint32_t uart_flags = 0;
-    unsigned deepest;
-    int state = cpu_Running, out;
-    avr_t *avr;
-    /* The library tells of its loading on stdout. */
-    out = dup(1);
-    dup2(2, 1);
-    memset(&firmware, 0, sizeof firmware);
+    int state = cpu_Running;
+    avr_t *avr = argc < 4 || argc > 5 ? NULL : load(argv[1], argv[2]);
     if (argc == 5) events = fopen(argv[4], "r");
-    if (argc < 4 || argc > 5 || (argc == 5 && events == NULL) ||
-        elf_read_firmware(argv[2], &firmware) != 0) {
+    if (avr == NULL || (argc == 5 && events == NULL)) {
         fprintf(stderr, "usage: %s part image.elf milliseconds [events]\n",
                 argv[0]);
         return 125;
     }
-    strcpy(firmware.mmcu, argv[1]);
-    firmware.frequency = HZ;
-    avr = avr_make_mcu_by_name(firmware.mmcu);
-    if (avr == NULL) return 125;
-    avr_init(avr);
-    avr_load_firmware(avr, &firmware);
-    avr->log = LOG_ERROR;
-    avr->sleep = sleep_at_once;
     avr_ioctl(avr, AVR_IOCTL_UART_GET_FLAGS('0'), &uart_flags);
     uart_flags &= ~(uint32_t)(AVR_UART_FLAG_STDIO | AVR_UART_FLAG_POLL_SLEEP);
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &uart_flags);
@@ -158,18 +131,12 @@ int main(int argc, char **argv)
         NULL);
     connect(avr);
     read_event();
-    fflush(stdout);
-    dup2(out, 1);
     limit = (uint64_t)atol(argv[3]) * (HZ / 1000);
-    deepest = avr->ramend;
     while (state != cpu_Done && state != cpu_Crashed && avr->cycle < limit) {
-        unsigned sp;
         while (avr->cycle / (HZ / 1000) >= next.when)
             if (happen(avr)) state = cpu_Done;
         if (state == cpu_Done) break;
-        state = avr_run(avr);
-        sp = avr->data[R_SPL] | (unsigned)avr->data[R_SPH] << 8;
-        if (sp > 0x100 && sp < deepest) deepest = sp;
+        state = step(avr);
     }
     fflush(stdout);
     fprintf(stderr, "%s; %llu cycles, %.2f %% asleep, stack %u bytes\n",

@@ -50,7 +50,6 @@ compile_sketch() { # TARGET OUTPUT SOURCE: the C file, or the .ino if there is n
     sketch=$(basename "${1%.*}")
     folder=$output.sketch
     core=$build/arduino
-    [ -e "$core/libcore.a" ] || compile_arduino_core || return 1
     rm -rf "$folder"
     cp -R "$(dirname "$1")" "$folder"
     set -- $for_uno $warnings -I"$arduino/cores/arduino" \
@@ -66,7 +65,7 @@ compile_sketch() { # TARGET OUTPUT SOURCE: the C file, or the .ino if there is n
         avr-gcc -mmcu=atmega328p -Os -flto -fuse-linker-plugin -Wl,--gc-sections \
             -o "$output" "$folder"/*.o "$core/libcore.a" -lm
 }
-compile_arduino_core() {
+compile_arduino_core() { # once, before the sketches
     core=$build/arduino
     mkdir -p "$core"
     for part in "$arduino"/cores/arduino/*.c "$arduino"/cores/arduino/*.cpp; do
@@ -88,14 +87,15 @@ memory() {
 # compile TARGET OUTPUT SOURCE...
 # Where there are events, $events, boards/played.c plays them, but in simavr.
 compile() {
-    case $1 in arduino*) compile_sketch "$@"; return ;; esac
-    for_target "$1"
+    target=$1
+    for_target "$target"
     [ -z "$small" ] || small="$small -flto"
     link="$link $(memory "$1")"
     output=$2
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
+    case $target in arduino*) compile_sketch "$target" "$output" "$@"; return ;; esac
     if [ -n "${events:-}" ] && [ $board != atmega328p ]; then
         flags="$flags -DBOARD_TICK_HOOK"
         set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
@@ -114,20 +114,47 @@ machine() {
     esac
 }
 
-# simulator NAME SOURCE: $build/NAME, a program on libsimavr, if there is none yet
+# simulator NAME SOURCE: $build/NAME, a program on libsimavr
 simulator() {
-    [ "$build/$1" -nt "tests/firmware/$2" ] ||
-        gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
+    gcc -std=gnu99 -O2 -Wall -Wextra -o "$build/$1" "tests/firmware/$2" -lsimavr -lelf
 }
 
-# run_image TARGET IMAGE: its output, and its exit status
+# probe VARIANT OUTPUT: wake/image.c in that variant, made to OUTPUT and watched by
+# wake/probe.c.  The last two are wrong, and lose wakes.
+probes="flag deadline heap heap_deadline clock"
+wrong_probes="late_sleep decides_with_interrupts_on"
+probe() (
+    by=flag
+    heap="-UASYNC_STATIC_ONLY -DASYNC_FREESTANDING"
+    case $1 in
+    flag) variant='' ;;
+    deadline) variant=-DWITH_DEADLINE ;;
+    heap) variant=$heap ;;
+    heap_deadline) variant="$heap -DWITH_DEADLINE" ;;
+    clock) variant=-DBY_CLOCK by=clock ;;
+    late_sleep) variant=-DLATE_SLEEP ;;
+    decides_with_interrupts_on)
+        variant="-DASYNC_CRITICAL_ENTER={ -DASYNC_CRITICAL_EXIT=}" ;;
+    *) exit 125 ;;
+    esac
+    flags_of_all="$flags_of_all $variant"
+    compile atmega328p "$2" tests/firmware/wake/image.c &&
+        timeout 60 "$build/wake-probe" atmega328p "$2" "$by"
+)
+
+# share_asleep IMAGE: of ten seconds, in percent
+share_asleep() {
+    timeout 60 "$build/simavr-run" atmega328p "$1" 10000 2>&1 |
+        sed -n 's/^time is over; .* cycles, \(.*\) % asleep.*/\1/p'
+}
+
+# run_image TARGET IMAGE: its output, and its exit status.  AVR: `simulator
+# simavr-run simavr.c` before.
 run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
-    atmega*)
-        simulator simavr-run simavr.c || return 1
-        timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
-    arduino*) run_image atmega328p "$2" ;;
+    atmega*) timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    arduino*) timeout 60 "$build/simavr-run" atmega328p "$2" 20000 ${events:-} 2>"$2.cycles" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \
