@@ -37,17 +37,17 @@ for_target() {
 }
 
 # A sketch, as Arduino builds it for an Uno: a copy of its folder, the .ino as
-# C++ behind Arduino.h, with the core and the library found by -I.  Its program
-# is C there, as it stands; and for arduino-c++ that is C++11, too.
+# C++ behind Arduino.h, with the core and the library found by -I.  A C file is C
+# there, as it stands; and for arduino-c++ that is C++11, too.
 arduino=/usr/share/arduino/hardware/arduino/avr
 for_uno="-mmcu=atmega328p -DF_CPU=16000000L -DARDUINO=10819 -DARDUINO_AVR_UNO
     -DARDUINO_ARCH_AVR -Os -ffunction-sections -fdata-sections -flto"
 cxx11="-std=gnu++11 -fno-exceptions -fno-threadsafe-statics"
-compile_sketch() { # TARGET OUTPUT SOURCE
+compile_sketch() { # TARGET OUTPUT SOURCE: the C file, or the .ino if there is none
     target=$1
     output=$2
     shift 2
-    sketch=$(basename "$1" .c)
+    sketch=$(basename "${1%.*}")
     folder=$output.sketch
     core=$build/arduino
     [ -e "$core/libcore.a" ] || compile_arduino_core || return 1
@@ -55,14 +55,16 @@ compile_sketch() { # TARGET OUTPUT SOURCE
     cp -R "$(dirname "$1")" "$folder"
     set -- $for_uno $warnings -I"$arduino/cores/arduino" \
         -I"$arduino/variants/standard" -I. -c
-    case $target in
-    arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
-    *) avr-g++ $cxx11 "$@" -x c++ -Wno-shadow -o "$folder/c.o" "$folder/$sketch.c" ;;
-    esac &&
-        avr-g++ $cxx11 "$@" -include Arduino.h -x c++ -o "$folder/ino.o" \
-            "$folder/$sketch.ino" &&
+    if [ -e "$folder/$sketch.c" ]; then
+        case $target in
+        arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
+        *) avr-g++ $cxx11 "$@" -Wno-shadow -x c++ -o "$folder/c.o" "$folder/$sketch.c" ;;
+        esac || return 1
+    fi
+    avr-g++ $cxx11 "$@" -Wno-shadow -include Arduino.h -x c++ -o "$folder/ino.o" \
+        "$folder/$sketch.ino" &&
         avr-gcc -mmcu=atmega328p -Os -flto -fuse-linker-plugin -Wl,--gc-sections \
-            -o "$output" "$folder/c.o" "$folder/ino.o" "$core/libcore.a" -lm
+            -o "$output" "$folder"/*.o "$core/libcore.a" -lm
 }
 compile_arduino_core() {
     core=$build/arduino
