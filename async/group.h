@@ -158,6 +158,7 @@ int async__group_leave(async_task_group *group, async *co);
 int async__group_refuses(async_task_group *group, async_function *start);
 void async__group_add(async_task_group *group, async_task *task,
                       async__group_member *member);
+void async__group_ended(async_task_group *group, const async_task *task);
 
 static inline async_task *async__group_make(async_task_group *group,
                                             async_function *start, size_t size,
@@ -176,6 +177,14 @@ static inline async_task *async__group_make(async_task_group *group,
     return task;
 }
 
+/* Hears at once of an eager task that is done; of an error as always, later:
+ * the group would cancel a body that has not even its handle. */
+static inline void async__group_made(async_task_group *group, async_task *task)
+{
+    if (ASYNC__UNLIKELY(async_task_done(task)) && task->future.error == 0)
+        async__group_ended(group, task);
+}
+
 static inline async_task *async_group_spawn(async_task_group *group,
                                             async_object object)
 {
@@ -187,6 +196,7 @@ static inline async_task *async_group_spawn(async_task_group *group,
     first->resume = object.start;
     async__made(task);
     async__kick(task->future.loop);
+    async__group_made(group, task);
     return task;
 }
 
@@ -199,6 +209,7 @@ static inline size_t async_group_error_count(const async_task_group *group)
     do {                                                                      \
         ASYNC__SPAWN_BY(async__group_make, (group_), handle, __VA_ARGS__);    \
         async_task_retain((handle).task);                                     \
+        async__group_made((group_), (handle).task);                           \
     } while (0)
 
 /* Label 1 is the way in and, with an error or a pseudo-error, the way out,
@@ -316,6 +327,21 @@ void async__group_add(async_task_group *group, async_task *task,
     member->task = task;
     async__list_append(&task->future.waiters, &member->done.link);
     async__list_append(&group->members, &member->sibling);
+}
+
+static void async__group_member_release(async_node *node)
+{
+    async__unshare(&((async__group_member *)(void *)node)->task->future);
+}
+
+/* The handle that the caller gets is good until its next await: the share goes
+ * in the next iteration. */
+void async__group_ended(async_task_group *group, const async_task *task)
+{
+    async_link *link = group->members.prev;
+    while (async__group_member_of(link)->task != task) link = link->prev;
+    async__unlink(link);
+    async__group_member_of(link)->done.run = async__group_member_release;
 }
 
 int async__group_enter(async_task_group *group, async *co)

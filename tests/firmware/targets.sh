@@ -37,28 +37,33 @@ for_target() {
 }
 
 # A sketch, as Arduino builds it for an Uno: a copy of its folder, the .ino as
-# C++ behind Arduino.h, with the core and the library found by -I.  Its program
-# is C there, as it stands; and for arduino-c++ that is C++11, too.
+# C++ behind Arduino.h, with the core and the library found by -I.  A C file is C
+# there, as it stands; and for arduino-c++ that is C++11, too.
 arduino=/usr/share/arduino/hardware/arduino/avr
 for_uno="-mmcu=atmega328p -DF_CPU=16000000L -DARDUINO=10819 -DARDUINO_AVR_UNO
     -DARDUINO_ARCH_AVR -Os -ffunction-sections -fdata-sections -flto"
 cxx11="-std=gnu++11 -fno-exceptions -fno-threadsafe-statics"
-compile_sketch() { # SOURCE
-    sketch=$(basename "$1" .c)
+compile_sketch() { # TARGET OUTPUT SOURCE: the C file, or the .ino if there is none
+    target=$1
+    output=$2
+    shift 2
+    sketch=$(basename "${1%.*}")
     folder=$output.sketch
     core=$build/arduino
     rm -rf "$folder"
     cp -R "$(dirname "$1")" "$folder"
     set -- $for_uno $warnings -I"$arduino/cores/arduino" \
         -I"$arduino/variants/standard" -I. -c
-    case $target in
-    arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
-    *) avr-g++ $cxx11 "$@" -x c++ -Wno-shadow -o "$folder/c.o" "$folder/$sketch.c" ;;
-    esac &&
-        avr-g++ $cxx11 "$@" -include Arduino.h -x c++ -o "$folder/ino.o" \
-            "$folder/$sketch.ino" &&
+    if [ -e "$folder/$sketch.c" ]; then
+        case $target in
+        arduino) avr-gcc -std=gnu11 "$@" -o "$folder/c.o" "$folder/$sketch.c" ;;
+        *) avr-g++ $cxx11 "$@" -Wno-shadow -x c++ -o "$folder/c.o" "$folder/$sketch.c" ;;
+        esac || return 1
+    fi
+    avr-g++ $cxx11 "$@" -Wno-shadow -include Arduino.h -x c++ -o "$folder/ino.o" \
+        "$folder/$sketch.ino" &&
         avr-gcc -mmcu=atmega328p -Os -flto -fuse-linker-plugin -Wl,--gc-sections \
-            -o "$output" "$folder/c.o" "$folder/ino.o" "$core/libcore.a" -lm
+            -o "$output" "$folder"/*.o "$core/libcore.a" -lm
 }
 compile_arduino_core() { # once, before the sketches
     core=$build/arduino
@@ -82,15 +87,14 @@ memory() {
 # compile TARGET OUTPUT SOURCE...
 # Where there are events, $events, boards/played.c plays them, but in simavr.
 compile() {
-    target=$1
-    for_target "$target"
+    case $1 in arduino*) compile_sketch "$@"; return ;; esac
+    for_target "$1"
     [ -z "$small" ] || small="$small -flto"
     link="$link $(memory "$1")"
     output=$2
     shift 2
     # what the image asks for in its first lines: /* flags: ... */
     flags="$flags_of_all $(sed -n 's|^/\* flags: \(.*\) \*/$|\1|p' "$1")"
-    case $target in arduino*) compile_sketch "$@"; return ;; esac
     if [ -n "${events:-}" ] && [ $board != atmega328p ]; then
         flags="$flags -DBOARD_TICK_HOOK"
         set -- "$@" examples/firmware/boards/played.c "-DBOARD_EVENTS=\"$events\""
@@ -149,7 +153,7 @@ run_image() {
     case $1 in
     host) timeout 20 "$2" ;;
     atmega*) timeout 60 "$build/simavr-run" "$1" "$2" 20000 ${events:-} 2>"$2.cycles" ;;
-    arduino*) timeout 60 "$build/simavr-run" atmega328p "$2" 20000 ${events:-} 2>"$2.cycles" ;;
+    arduino*) run_image atmega328p "$2" ;;
     cortex-m*)
         timeout 60 qemu-system-arm -M "$(machine "$1")" -nographic -monitor none \
             -serial null -chardev stdio,id=s \

@@ -95,90 +95,84 @@ class Task(asyncio.tasks._PyTask):
         return left
 
 
-if sys.version_info >= (3, 13, 2):
+class TaskGroup:
+    """As of Python 3.13.0, which does not wait for an eager member that is done;
+    but of an error it hears later, as 3.13.2 does."""
 
-    class TaskGroup(asyncio.TaskGroup):
-        def __init__(self):
-            super().__init__()
-            self._tasks = OrderedSet()
+    def __init__(self):
+        self.parent = None
+        self.members = OrderedSet()
+        self.errors = []
+        self.exiting = self.aborting = self.cancels = False
+        self.empty = None
 
+    async def __aenter__(self):
+        self.loop = asyncio.get_running_loop()
+        self.parent = asyncio.current_task()
+        return self
 
-else:
-
-    # 3.13.0 hears of eager members that are done at once, and not when they end.
-    class TaskGroup:
-        def __init__(self):
-            self.parent = None
-            self.members = OrderedSet()
-            self.errors = []
-            self.exiting = self.aborting = self.cancels = False
-            self.empty = None
-
-        async def __aenter__(self):
-            self.loop = asyncio.get_running_loop()
-            self.parent = asyncio.current_task()
-            return self
-
-        def create_task(self, coroutine):
-            reason = None
-            if self.parent is None:
-                reason = "has not been entered"
-            elif self.exiting and not self.members:
-                reason = "is finished"
-            elif self.aborting:
-                reason = "is shutting down"
-            if reason is not None:
-                coroutine.close()
-                raise RuntimeError(f"TaskGroup {self!r} {reason}")
-            task = self.loop.create_task(coroutine)
-            self.members.add(task)
-            task.add_done_callback(self.member_done)
+    def create_task(self, coroutine):
+        reason = None
+        if self.parent is None:
+            reason = "has not been entered"
+        elif self.exiting and not self.members:
+            reason = "is finished"
+        elif self.aborting:
+            reason = "is shutting down"
+        if reason is not None:
+            coroutine.close()
+            raise RuntimeError(f"TaskGroup {self!r} {reason}")
+        task = self.loop.create_task(coroutine)
+        if task.done() and not task.cancelled() and task.exception() is None:
             return task
+        self.members.add(task)
+        task.add_done_callback(self.member_done)
+        return task
 
-        def abort(self):
-            self.aborting = True
-            for member in list(self.members):
-                if not member.done():
-                    member.cancel()
+    def abort(self):
+        self.aborting = True
+        for member in list(self.members):
+            if not member.done():
+                member.cancel()
 
-        def member_done(self, task):
-            self.members.discard(task)
-            if self.empty is not None and not self.members:
-                if not self.empty.done():
-                    self.empty.set_result(None)
-            if task.cancelled() or task.exception() is None:
-                return
-            self.errors.append(task.exception())
-            if not self.aborting and not self.cancels:
-                self.abort()
-                self.cancels = True
+    def member_done(self, task):
+        self.members.discard(task)
+        if self.empty is not None and not self.members:
+            if not self.empty.done():
+                self.empty.set_result(None)
+        if task.cancelled() or task.exception() is None:
+            return
+        self.errors.append(task.exception())
+        if not self.aborting and not self.cancels:
+            self.abort()
+            self.cancels = True
+            self.parent.cancel()
+
+    async def __aexit__(self, kind, error, traceback):
+        self.exiting = True
+        cancelled = error if isinstance(error, CancelledError) else None
+        if error is not None and not self.aborting:
+            self.abort()
+        while self.members:
+            self.empty = self.loop.create_future()
+            try:
+                await self.empty
+            except CancelledError as interruption:
+                if not self.aborting:
+                    cancelled = interruption
+                    self.abort()
+            self.empty = None
+        if self.cancels and self.parent.uncancel() == 0:
+            cancelled = None
+        if cancelled is not None and not self.errors:
+            raise cancelled
+        if error is not None and not isinstance(error, CancelledError):
+            self.errors.append(error)
+        if self.errors:
+            if self.parent.cancelling():
+                self.parent.uncancel()
                 self.parent.cancel()
-
-        async def __aexit__(self, kind, error, traceback):
-            self.exiting = True
-            cancelled = error if isinstance(error, CancelledError) else None
-            if error is not None and not self.aborting:
-                self.abort()
-            while self.members:
-                self.empty = self.loop.create_future()
-                try:
-                    await self.empty
-                except CancelledError as interruption:
-                    if not self.aborting:
-                        cancelled = interruption
-                        self.abort()
-                self.empty = None
-            if self.cancels and self.parent.uncancel() == 0:
-                cancelled = None
-            if cancelled is not None and not self.errors:
-                raise cancelled
-            if error is not None and not isinstance(error, CancelledError):
-                self.errors.append(error)
-            if self.errors:
-                if self.parent.cancelling():
-                    self.parent.uncancel()
-                    self.parent.cancel()
-                raise BaseExceptionGroup("unhandled errors in a TaskGroup", self.errors)
+            raise BaseExceptionGroup("unhandled errors in a TaskGroup", self.errors)
 
 
 if NEW:
