@@ -1695,6 +1695,8 @@ static void async__iterate(async_loop *loop)
     async__bare_poll(loop, async__list_empty(&loop->ready) && !loop->stopping);
     ASYNC__CALL_HOOK(async__take_calls, loop);
     async__expire(loop);
+    /* Most ticks wake nobody, and the sooner it sleeps again. */
+    if (async__list_empty(&loop->ready)) return;
     async__list_append(&loop->ready, &loop->end);
     while (async__unlink(link = loop->ready.next), link != &loop->end)
         ((async_node *)(void *)link)->run((async_node *)(void *)link);
