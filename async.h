@@ -255,7 +255,11 @@ extern "C" {
     X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
     X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")                         \
-    X(ASYNC_EOVERRUN, -5080, "bytes were lost")
+    X(ASYNC_EOVERRUN, -5080, "bytes were lost")                               \
+    X(ASYNC_EINCOMPLETE, -5081, /* IncompleteReadError */                     \
+      "the stream ended before all of it was there")                          \
+    X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
+      "Separator is not found, and chunk exceed the limit")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)

@@ -58,7 +58,8 @@ struct async_uv_loop {
     uv_loop_t own;
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
-    unsigned char owns;
+    char *read_buffer;    /* for transports, when the first of them reads */
+    unsigned char owns, closing;
 };
 
 /* Makes a loop in the caller's storage, which must not move until it is
@@ -122,6 +123,11 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
 /* Adds to what is closed with the loop: run() begins to.  Take it out, with
  * async__unlink() unless link.prev is NULL, when it is closed. */
 void async__uv_opened(async_loop *loop, async_node *resource);
+
+/* A buffer of ASYNC__UV_READ_BUFFER bytes for what is copied from it at once;
+ * NULL without memory. */
+enum { ASYNC__UV_READ_BUFFER = 65536 };
+char *async__uv_read_buffer(async_loop *loop);
 
 #define ASYNC__UV_RUN_INTO(place, name, ...)                                  \
     async__uv_run_into(                                                       \
@@ -326,6 +332,15 @@ void async__uv_opened(async_loop *loop, async_node *resource)
     async__list_append(&async__uv(loop)->resources, &resource->link);
 }
 
+char *async__uv_read_buffer(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    if (loop->read_buffer == NULL)
+        loop->read_buffer =
+            (char *)async__allocate_large(base, ASYNC__UV_READ_BUFFER);
+    return loop->read_buffer;
+}
+
 static void async__uv_closed(uv_handle_t *handle)
 {
     async__uv_handles *handles = (async__uv_handles *)handle->data;
@@ -346,6 +361,10 @@ static void async__uv_close(async_loop *base)
     async__uv_handles *handles = loop->handles;
     async_link *link;
     base->kick = NULL;
+    loop->closing = 1;
+    if (loop->read_buffer != NULL)
+        async__release_large(base, loop->read_buffer, ASYNC__UV_READ_BUFFER);
+    loop->read_buffer = NULL;
     uv_close((uv_handle_t *)&handles->wakeup, async__uv_closed);
     uv_close((uv_handle_t *)&handles->timer, async__uv_closed);
     uv_close((uv_handle_t *)&handles->prepare, async__uv_closed);
@@ -399,6 +418,8 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
     loop->owns = uv == NULL;
+    loop->closing = 0;
+    loop->read_buffer = NULL;
     loop->uv = loop->owns ? &loop->own : uv;
     if (loop->owns) {
         handles = &loop->own_handles;

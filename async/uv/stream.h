@@ -38,6 +38,7 @@ typedef struct async_stream {
     async_node resource;      /* among those that are closed with the loop */
     async_operation *waiter;  /* of the task that reads, or accepts */
     struct async_stream_close *closers;
+    void (*closed)(struct async_stream *stream, int alive); /* or NULL */
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
@@ -201,13 +202,17 @@ static void async__stream_on_close(uv_handle_t *handle)
 {
     async_stream *stream = (async_stream *)handle->data;
     struct async_stream_close *closer = stream->closers, *next;
-    if (stream->resource.link.prev != NULL)
+    int alive = stream->resource.link.prev != NULL;
+    if (alive) {
         async__unlink(&stream->resource.link);
+        alive = !async__uv(stream->loop)->closing;
+    }
     stream->state = ASYNC__UNOPENED;
     for (; closer != NULL; closer = next) {
         next = closer->next;
         async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
     }
+    if (stream->closed != NULL) stream->closed(stream, alive);
 }
 
 void async__stream_begin_close(async_stream *stream)
@@ -235,6 +240,7 @@ void async__stream_opened(async_stream *stream, async_loop *loop)
     stream->loop = loop;
     stream->waiter = NULL;
     stream->closers = NULL;
+    stream->closed = NULL;
     stream->unread = NULL;
     stream->error = 0;
     stream->state = ASYNC__OPEN;
