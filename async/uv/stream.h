@@ -7,9 +7,10 @@
  *     AWAIT(async_stream_write, &self->peer, self->buf, self->n);
  *     AWAIT(async_stream_close, &self->peer);
  *
- * A stream is a struct of the caller's, zeroed, which tcp.h opens.  It must
- * neither move nor go until it has been closed: libuv has pointers to it, and
- * async_stream_close() is what waits until it has none.  Close it in a FINALLY.
+ * A stream is a struct of the caller's, zeroed, which tcp.h, pipe.h or tty.h
+ * opens.  It must neither move nor go until it has been closed: libuv has
+ * pointers to it, and async_stream_close() is what waits until it has none.
+ * Close it in a FINALLY.
  *
  * From tasks on a loop of async/uv/loop.h, the one on which it was opened
  * (ASYNC_EOTHERLOOP, ASYNC_ENOTASK).  One task may read while others write.
@@ -32,6 +33,8 @@ typedef struct async_stream {
         uv_handle_t any;
         uv_stream_t stream;
         uv_tcp_t tcp;
+        uv_pipe_t pipe;
+        uv_tty_t tty;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
     async_loop *loop;
@@ -120,6 +123,14 @@ static inline int async_stream_is_open(const async_stream *stream)
 {
     return stream->state == ASYNC__OPEN;
 }
+
+/* Why a coroutine cannot open the stream, or 0. */
+int async__stream_check_unopened(const async_stream *stream, const async *co);
+
+/* Opens it with a new handle: UV_TCP, UV_NAMED_PIPE.  From then on it must be
+ * closed, whatever comes of it.  Returns 0, or why that failed. */
+int async__stream_open(async_stream *stream, const async *co,
+                       uv_handle_type kind);
 
 /* Marks a stream as open, whose handle has been initialised. */
 void async__stream_opened(async_stream *stream, async_loop *loop);
@@ -250,6 +261,25 @@ void async__stream_opened(async_stream *stream, async_loop *loop)
     stream->handle.any.data = stream;
     stream->resource.run = async__stream_close_resource;
     async__uv_opened(loop, &stream->resource);
+}
+
+int async__stream_check_unopened(const async_stream *stream, const async *co)
+{
+    int error = async__uv_check(co);
+    return !error && stream->state != ASYNC__UNOPENED ? ASYNC_EBUSY : error;
+}
+
+int async__stream_open(async_stream *stream, const async *co,
+                       uv_handle_type kind)
+{
+    int error = async__stream_check_unopened(stream, co);
+    uv_loop_t *uv;
+    if (error) return error;
+    uv = async_uv_loop_of(async_loop_of(co));
+    error = kind == UV_NAMED_PIPE ? uv_pipe_init(uv, &stream->handle.pipe, 0)
+                                  : uv_tcp_init(uv, &stream->handle.tcp);
+    if (!error) async__stream_opened(stream, async_loop_of(co));
+    return error;
 }
 
 /* Nothing can hurry or stop this; who is cancelled learns it afterwards. */

@@ -1,14 +1,15 @@
-/* tcp.h - TCP: connecting, listening, accepting
+/* tcp.h - TCP: connecting and listening
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- * Both ends are an async_stream; see stream.h for what can be done with it.
+ * Both ends are an async_stream; see stream.h for what can be done with it, and
+ * listener.h for how connections are accepted.
  * Connections are opened with TCP_NODELAY, as asyncio does.
  */
 #ifndef CAESURA_UV_TCP_H
 #define CAESURA_UV_TCP_H
 
-#include "stream.h"
+#include "listener.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,13 +39,10 @@ struct async_tcp_connect {
 };
 ASYNC(async_tcp_connect);
 
-typedef struct async_tcp_server {
-    async_stream listener;
-    /* The rest is private. */
-    int pending, error;
-} async_tcp_server;
-
-/* AWAIT(async_tcp_listen, server, address, backlog): opens a zeroed server.
+/* AWAIT(async_tcp_listen, listener, address, backlog): opens a zeroed
+ * listener; see listener.h for what can be done with it.
+ * address  a const struct sockaddr *; its port may be 0, and the system then
+ *          chooses one: async_tcp_port()
  * backlog  how many connections the system keeps until they are accepted;
  *          0: 128
  * Errors   -EADDRINUSE, -EACCES ...; ASYNC_EBUSY when it is open.  After an
@@ -52,42 +50,15 @@ typedef struct async_tcp_server {
  * Counterpart: asyncio.start_server(), uv_listen(). */
 struct async_tcp_listen {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *listener;
     const struct sockaddr *address;
     int backlog;
     int error;
 };
 ASYNC(async_tcp_listen);
 
-/* AWAIT(async_tcp_accept, server, stream): waits for a connection and opens
- * the zeroed stream on it.
- * Errors   ASYNC_ECLOSED when the server is closed; ASYNC_EBUSY when another
- *          task accepts, or the stream is open; -EMFILE ..., and then the
- *          server goes on: try again later.  (Of libuv 1.44 one does not hear
- *          of a lack of descriptors: it drops the connection.)
- * Cancel   at once; a connection that had come is there for the next accept
- * Counterpart: the callback of asyncio.start_server(), uv_accept(). */
-struct async_tcp_accept {
-    ASYNC_FRAME;
-    async_tcp_server *server;
-    async_stream *stream;
-    int error;
-    async_operation arrival;
-};
-ASYNC(async_tcp_accept);
-
-/* AWAIT(async_tcp_server_close, server): stops listening; who accepts gets
- * ASYNC_ECLOSED.  Connections that were accepted go on.
- * Cancel   raised when it is closed all the same
- * Counterpart: Server.close(). */
-struct async_tcp_server_close {
-    ASYNC_FRAME;
-    async_tcp_server *server;
-};
-ASYNC(async_tcp_server_close);
-
-/* The port that a server listens on, 0 when it does not. */
-int async_tcp_server_port(const async_tcp_server *server);
+/* The port that a listener listens on, 0 when it does not, or not by TCP. */
+int async_tcp_port(const async_listener *listener);
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -114,18 +85,6 @@ int async_tcp_address(struct sockaddr_storage *address, const char *ip,
     return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
 }
 
-/* Makes the handle; the stream is open from then on, whatever comes of it. */
-static int async__tcp_open(async_stream *stream, async *co)
-{
-    int error = async__uv_check(co);
-    if (error) return error;
-    if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
-    error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
-                        &stream->handle.tcp);
-    if (!error) async__stream_opened(stream, async_loop_of(co));
-    return error;
-}
-
 /* --- connect ------------------------------------------------------------- */
 
 static void async__connect_on_done(uv_connect_t *request, int status)
@@ -145,7 +104,7 @@ static int async__connect_cancel(async_operation *operation)
 ASYNC(async_tcp_connect)
 {
     ASYNC_BEGIN(async_tcp_connect);
-    self->error = async__tcp_open(self->stream, co);
+    self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
         async_operation_init(&self->connected, self->stream->loop,
@@ -163,88 +122,31 @@ ASYNC(async_tcp_connect)
     ASYNC_END;
 }
 
-/* --- listen, accept ------------------------------------------------------ */
-
-static void async__server_on_connection(uv_stream_t *handle, int status)
-{
-    async_tcp_server *server = (async_tcp_server *)handle->data;
-    async_operation *waiter = async__stream_waiting(&server->listener);
-    if (status < 0)
-        server->error = status;
-    else
-        server->pending++; /* on Windows several come before an accept */
-    if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
-}
+/* --- listen --------------------------------------------------------------- */
 
 ASYNC(async_tcp_listen)
 {
     ASYNC_BEGIN(async_tcp_listen);
-    self->error = async__tcp_open(&self->server->listener, co);
+    self->error = async__stream_open(&self->listener->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
-    self->server->pending = self->server->error = 0;
-    self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
+    self->error = uv_tcp_bind(&self->listener->stream.handle.tcp,
                               self->address, 0);
     if (!self->error)
-        self->error = uv_listen(&self->server->listener.handle.stream,
-                                self->backlog > 0 ? self->backlog : 128,
-                                async__server_on_connection);
+        self->error = async__listener_start(self->listener, self->backlog);
     if (self->error) {
-        ASYNC_AWAIT(async_stream_close, &self->server->listener);
+        ASYNC_AWAIT(async_stream_close, &self->listener->stream);
         ASYNC_RAISE(self->error);
     }
     ASYNC_END;
 }
 
-ASYNC(async_tcp_accept)
-{
-    ASYNC_BEGIN(async_tcp_accept);
-    self->error = async__stream_check(&self->server->listener, co);
-    if (self->error) ASYNC_RAISE(self->error);
-    if (self->server->listener.waiter != NULL ||
-        self->stream->state != ASYNC__UNOPENED)
-        ASYNC_RAISE(ASYNC_EBUSY);
-    while (!self->server->pending) {
-        if (self->server->error) {
-            self->error = self->server->error;
-            self->server->error = 0;
-            ASYNC_RAISE(self->error);
-        }
-        async__stream_wait(&self->server->listener, &self->arrival);
-        ASYNC__WAIT_FOR(&self->arrival.future);
-        if (self->server->listener.waiter == &self->arrival)
-            self->server->listener.waiter = NULL;
-        (void)async__awaited(co);
-        async__drop(co);
-        ASYNC__CHECK;
-        if (!async_stream_is_open(&self->server->listener))
-            ASYNC_RAISE(ASYNC_ECLOSED);
-    }
-    self->error = async__tcp_open(self->stream, co);
-    if (self->error) ASYNC_RAISE(self->error);
-    self->server->pending--;
-    self->error = uv_accept(&self->server->listener.handle.stream,
-                            &self->stream->handle.stream);
-    if (self->error) {
-        ASYNC_AWAIT(async_stream_close, self->stream);
-        ASYNC_RAISE(self->error);
-    }
-    uv_tcp_nodelay(&self->stream->handle.tcp, 1);
-    ASYNC_END;
-}
-
-ASYNC(async_tcp_server_close)
-{
-    ASYNC_BEGIN(async_tcp_server_close);
-    ASYNC_AWAIT(async_stream_close, &self->server->listener);
-    ASYNC_END;
-}
-
-int async_tcp_server_port(const async_tcp_server *server)
+int async_tcp_port(const async_listener *listener)
 {
     struct sockaddr_storage address;
     int size = sizeof address;
-    if (!async_stream_is_open(&server->listener) ||
-        uv_tcp_getsockname(&server->listener.handle.tcp,
+    if (!async_stream_is_open(&listener->stream) ||
+        listener->stream.handle.any.type != UV_TCP ||
+        uv_tcp_getsockname(&listener->stream.handle.tcp,
                            (struct sockaddr *)&address, &size) != 0)
         return 0;
     if (address.ss_family == AF_INET6)

@@ -189,7 +189,7 @@ static ASYNC(meet)
 struct meet_both {
     ASYNC_FRAME;
     async_stream *one, *other;
-    async_tcp_server server;
+    async_listener server;
     place there;
 };
 static ASYNC(meet_both)
@@ -197,9 +197,9 @@ static ASYNC(meet_both)
     ASYNC_BEGIN(meet_both);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0), 0);
     AWAIT(async_tcp_connect, self->one,
-          at(&self->there, async_tcp_server_port(&self->server)));
-    AWAIT(async_tcp_accept, &self->server, self->other);
-    AWAIT(async_tcp_server_close, &self->server);
+          at(&self->there, async_tcp_port(&self->server)));
+    AWAIT(async_listener_accept, &self->server, self->other);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -288,7 +288,7 @@ static ASYNC(say_connect)
 
 struct say_accept {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *server;
     async_stream *stream;
     int error;
 };
@@ -296,7 +296,7 @@ static ASYNC(say_accept)
 {
     ASYNC_BEGIN(say_accept);
     ASYNC_TRY {
-        AWAIT(async_tcp_accept, self->server, self->stream);
+        AWAIT(async_listener_accept, self->server, self->stream);
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
     say("accept:%s", name_of(self->error));
@@ -860,7 +860,7 @@ static void connecting_where_nobody_listens_is_refused(void **s)
 
 struct in_use {
     ASYNC_FRAME;
-    async_tcp_server one, other;
+    async_listener one, other;
     int error, port;
     place there;
 };
@@ -868,18 +868,18 @@ static ASYNC(in_use)
 {
     ASYNC_BEGIN(in_use);
     AWAIT(async_tcp_listen, &self->one, at(&self->there, 0));
-    self->port = async_tcp_server_port(&self->one);
+    self->port = async_tcp_port(&self->one);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->other,
                 at(&self->there, self->port));
     say("%s", name_of(self->error));
-    say("%d", async_tcp_server_port(&self->other));
-    AWAIT(async_tcp_server_close, &self->one);
+    say("%d", async_tcp_port(&self->other));
+    AWAIT(async_listener_close, &self->one);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->other,
                 at(&self->there, self->port));
     say("%s", name_of(self->error));
-    assert_int_equal(async_tcp_server_port(&self->other), self->port);
-    AWAIT(async_tcp_server_close, &self->other);
-    say("%d", async_tcp_server_port(&self->other));
+    assert_int_equal(async_tcp_port(&self->other), self->port);
+    AWAIT(async_listener_close, &self->other);
+    say("%d", async_tcp_port(&self->other));
     ASYNC_END;
 }
 
@@ -892,7 +892,7 @@ static void a_port_that_is_in_use_is_an_error_until_it_is_free(void **s)
 
 struct use_ipv6 {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream one, other;
     struct sockaddr_storage there;
 };
@@ -901,16 +901,16 @@ static ASYNC(use_ipv6)
     ASYNC_BEGIN(use_ipv6);
     async_tcp_address(&self->there, "::1", 0);
     AWAIT(async_tcp_listen, &self->server, (struct sockaddr *)&self->there);
-    assert_true(async_tcp_server_port(&self->server) > 0);
+    assert_true(async_tcp_port(&self->server) > 0);
     async_tcp_address(&self->there, "::1",
-                      async_tcp_server_port(&self->server));
+                      async_tcp_port(&self->server));
     AWAIT(async_tcp_connect, &self->one, (struct sockaddr *)&self->there);
-    AWAIT(async_tcp_accept, &self->server, &self->other);
+    AWAIT(async_listener_accept, &self->server, &self->other);
     AWAIT(say_write, &self->one, "six");
     AWAIT(say_read, &self->other);
     AWAIT(async_stream_close, &self->one);
     AWAIT(async_stream_close, &self->other);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -973,7 +973,7 @@ static void both_ends_send_without_delay(void **s)
 struct odd_address {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     struct sockaddr address;
     int error;
 };
@@ -998,7 +998,7 @@ static void an_address_of_another_family_is_an_error(void **s)
 
 struct open_twice {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd, port, error;
     place there;
@@ -1007,7 +1007,7 @@ static ASYNC(open_twice)
 {
     ASYNC_BEGIN(open_twice);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    self->port = async_tcp_server_port(&self->server);
+    self->port = async_tcp_port(&self->server);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->server,
                 at(&self->there, 0));
     say("listen:%s", name_of(self->error));
@@ -1015,10 +1015,10 @@ static ASYNC(open_twice)
     AWAIT(say_connect, &self->stream, self->port);
     AWAIT(say_accept, &self->server, &self->stream);
     /* nothing has come of it */
-    assert_int_equal(async_tcp_server_port(&self->server), self->port);
+    assert_int_equal(async_tcp_port(&self->server), self->port);
     AWAIT(say_write, &self->stream, "open");
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1033,7 +1033,7 @@ static void what_is_open_cannot_be_opened(void **s)
 struct use_closed {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int fd, times;
 };
 static ASYNC(use_closed)
@@ -1045,7 +1045,7 @@ static ASYNC(use_closed)
         AWAIT(say_shutdown, &self->stream);
         AWAIT(say_close, &self->stream);
         AWAIT(say_accept, &self->server, &self->stream);
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
         if (self->times == 0) {
             AWAIT(meet, &self->stream, &self->fd);
             close(self->fd);
@@ -1092,7 +1092,7 @@ static void a_stream_can_be_opened_again_and_has_nothing_of_before(void **s)
 
 struct go_on {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd;
     place there;
@@ -1101,9 +1101,9 @@ static ASYNC(go_on)
 {
     ASYNC_BEGIN(go_on);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(say_accept, &self->server, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     raw_send(self->fd, "still here");
     AWAIT(say_read, &self->stream);
     AWAIT(say_write, &self->stream, "so am I");
@@ -1121,7 +1121,7 @@ static void connections_go_on_when_their_server_is_closed(void **s)
 
 struct accept_many {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream streams[5], last;
     int fds[5], i, error;
     place there;
@@ -1132,7 +1132,7 @@ static ASYNC(accept_many)
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0), 16);
     for (self->i = 0; self->i < 5; self->i++) {
         char text[] = { (char)('0' + self->i), '\0' };
-        self->fds[self->i] = raw_connect(async_tcp_server_port(&self->server));
+        self->fds[self->i] = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fds[self->i], text);
     }
     AWAIT(async_sleep, ASYNC_MS(1));
@@ -1142,9 +1142,10 @@ static ASYNC(accept_many)
     }
     /* the next one waits again */
     AWAIT_CATCH(self->error, async_wait_for,
-                CO(async_tcp_accept, &self->server, &self->last), ASYNC_MS(1));
+                CO(async_listener_accept, &self->server, &self->last),
+                ASYNC_MS(1));
     say("%s", name_of(self->error));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     for (self->i = 0; self->i < 5; self->i++) {
         close(self->fds[self->i]);
         AWAIT(async_stream_close, &self->streams[self->i]);
@@ -1193,7 +1194,7 @@ static void reading_while_another_reads_is_an_error(void **s)
 
 struct accept_twice {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream one, other;
     int fd;
     async_task *acceptor;
@@ -1207,13 +1208,13 @@ static ASYNC(accept_twice)
         async_create_task(CO(say_accept, &self->server, &self->one));
     AWAIT(until_waiting, self->acceptor);
     AWAIT(say_accept, &self->server, &self->other);
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(until_woken, self->acceptor);
     AWAIT(say_accept, &self->server, &self->other);
     AWAIT_JOIN(self->acceptor);
     close(self->fd);
     AWAIT(async_stream_close, &self->one);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1286,7 +1287,7 @@ static void closing_tells_who_connects(void **s)
 
 struct close_listening {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     async_task *acceptor;
     place there;
@@ -1301,9 +1302,9 @@ static ASYNC(close_listening)
             async_create_task(CO(say_accept, &self->server, &self->stream));
         AWAIT(until_waiting, self->acceptor);
         if (self->times == 0)
-            AWAIT(async_tcp_server_close, &self->server);
+            AWAIT(async_listener_close, &self->server);
         else
-            AWAIT(async_stream_close, &self->server.listener);
+            AWAIT(async_stream_close, &self->server.stream);
         AWAIT_JOIN(self->acceptor);
         assert_false(async_stream_is_open(&self->stream));
     }
@@ -1319,7 +1320,7 @@ static void closing_tells_who_accepts(void **s)
 
 struct close_arrived {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     async_task *acceptor;
     place there;
@@ -1334,9 +1335,9 @@ static ASYNC(close_arrived)
     self->acceptor =
         async_create_task(CO(say_accept, &self->server, &self->stream));
     AWAIT(until_waiting, self->acceptor);
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(until_woken, self->acceptor);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT_JOIN(self->acceptor);
     AWAIT_INTO(self->n, raw_receive, self->fd, &self->byte, 1);
     say("%u", (unsigned)self->n); /* nobody has it */
@@ -1826,7 +1827,7 @@ static void a_connect_cancelled_twice_is_closed_before_it_raises(void **s)
 
 struct cancel_accept {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd, came;
     async_task *acceptor;
@@ -1840,7 +1841,7 @@ static ASYNC(cancel_accept)
         async_create_task(CO(say_accept, &self->server, &self->stream));
     AWAIT(until_waiting, self->acceptor);
     if (self->came) {
-        self->fd = raw_connect(async_tcp_server_port(&self->server));
+        self->fd = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fd, "me");
         AWAIT(until_woken, self->acceptor);
     }
@@ -1848,14 +1849,14 @@ static ASYNC(cancel_accept)
     AWAIT_JOIN(self->acceptor);
     assert_false(async_stream_is_open(&self->stream));
     if (!self->came) {
-        self->fd = raw_connect(async_tcp_server_port(&self->server));
+        self->fd = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fd, "me");
     }
     AWAIT(say_accept, &self->server, &self->stream);
     AWAIT(say_read, &self->stream);
     close(self->fd);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1910,7 +1911,7 @@ struct in_time {
     async_stream stream;
     deaf deaf;
     int fd, error;
-    async_tcp_server server;
+    async_listener server;
     place there;
 };
 static ASYNC(in_time)
@@ -1925,10 +1926,10 @@ static ASYNC(in_time)
     deaf_close(&self->deaf);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
     AWAIT_CATCH(self->error, async_wait_for,
-                CO(async_tcp_accept, &self->server, &self->stream),
+                CO(async_listener_accept, &self->server, &self->stream),
                 ASYNC_MS(2));
     say("accept:%s", name_of(self->error));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT(meet, &self->stream, &self->fd);
     make_narrow(&self->stream, self->fd);
     AWAIT_CATCH(self->error, async_wait_for,
@@ -2072,7 +2073,7 @@ static void writing_to_a_peer_that_has_gone_is_an_error_and_no_signal(void **s)
 
 struct reset_unaccepted {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     place there;
     int fd, error;
@@ -2081,12 +2082,12 @@ static ASYNC(reset_unaccepted)
 {
     ASYNC_BEGIN(reset_unaccepted);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    raw_reset(raw_connect(async_tcp_server_port(&self->server)));
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    raw_reset(raw_connect(async_tcp_port(&self->server)));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     raw_send(self->fd, "next");
     /* It may be accepted, and then it is broken; or never have been. */
     for (;;) {
-        AWAIT(async_tcp_accept, &self->server, &self->stream);
+        AWAIT(async_listener_accept, &self->server, &self->stream);
         AWAIT_CATCH(self->error, async_stream_read, &self->stream,
                     &self->there, sizeof self->there);
         if (!self->error) break;
@@ -2096,7 +2097,7 @@ static ASYNC(reset_unaccepted)
     say("%.4s", (const char *)&self->there);
     close(self->fd);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -2110,7 +2111,7 @@ static void a_connection_reset_before_it_is_accepted_does_no_harm(void **s)
 struct no_descriptors {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int listener, port, error;
     place there;
 };
@@ -2126,7 +2127,7 @@ static ASYNC(no_descriptors)
     unlimit_descriptors();
     AWAIT(say_connect, &self->stream, self->port);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT(async_stream_close, &self->stream);
     close(self->listener);
     ASYNC_END;
@@ -2143,7 +2144,7 @@ static void without_descriptors_connecting_and_listening_are_errors(void **s)
  * way the server goes on. */
 struct accept_patiently {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *server;
     async_stream *stream;
     int error;
 };
@@ -2151,7 +2152,8 @@ static ASYNC(accept_patiently)
 {
     ASYNC_BEGIN(accept_patiently);
     do {
-        AWAIT_CATCH(self->error, async_tcp_accept, self->server, self->stream);
+        AWAIT_CATCH(self->error, async_listener_accept, self->server,
+                    self->stream);
         if (self->error) AWAIT(async_sleep, ASYNC_MS(1));
     } while (self->error == -EMFILE);
     say("accept:%s", name_of(self->error));
@@ -2159,7 +2161,7 @@ static ASYNC(accept_patiently)
 }
 struct no_descriptor_to_accept {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fds[2], i;
     async_task *acceptor;
@@ -2176,7 +2178,7 @@ static ASYNC(no_descriptor_to_accept)
     AWAIT(until_waiting, self->acceptor);
     for (self->i = 0; self->i < 2; self->i++)
         self->fds[self->i] = raw_socket();
-    at(&self->there, async_tcp_server_port(&self->server));
+    at(&self->there, async_tcp_port(&self->server));
     limit_descriptors(0);
     connect(self->fds[0], (struct sockaddr *)&self->there,
             sizeof(struct sockaddr_in));
@@ -2191,7 +2193,7 @@ static ASYNC(no_descriptor_to_accept)
     AWAIT(say_read, &self->stream);
     for (self->i = 0; self->i < 2; self->i++) close(self->fds[self->i]);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -2204,7 +2206,7 @@ static void a_server_that_had_no_descriptors_for_a_while_goes_on(void **s)
 
 /* --- loops --------------------------------------------------------------------------- */
 
-static async_tcp_server standing_server;
+static async_listener standing_server;
 static async_stream standing_stream;
 
 struct open_standing { ASYNC_FRAME; place there; };
@@ -2213,7 +2215,7 @@ static ASYNC(open_standing)
     ASYNC_BEGIN(open_standing);
     AWAIT(async_tcp_listen, &standing_server, at(&self->there, 0));
     AWAIT(async_tcp_connect, &standing_stream,
-          at(&self->there, async_tcp_server_port(&standing_server)));
+          at(&self->there, async_tcp_port(&standing_server)));
     ASYNC_END;
 }
 struct close_standing { ASYNC_FRAME; };
@@ -2221,7 +2223,7 @@ static ASYNC(close_standing)
 {
     ASYNC_BEGIN(close_standing);
     AWAIT(async_stream_close, &standing_stream);
-    AWAIT(async_tcp_server_close, &standing_server);
+    AWAIT(async_listener_close, &standing_server);
     ASYNC_END;
 }
 struct use_standing { ASYNC_FRAME; async_stream stream; int error; };
@@ -2273,7 +2275,8 @@ static ASYNC(by_hand)
                 ? CO(async_stream_write, &standing_stream, large, sizeof large)
             : i == 2 ? CO(async_stream_shutdown, &standing_stream)
             : i == 3 ? CO(async_tcp_connect, &self->other, at(&self->there, 1))
-            : i == 4 ? CO(async_tcp_accept, &standing_server, &self->other)
+            : i == 4
+                ? CO(async_listener_accept, &standing_server, &self->other)
                      : CO(async_stream_close, &standing_stream));
         error = async_send(&one);
         say("%s", name_of(error));
@@ -2314,7 +2317,7 @@ static void a_stream_left_open_is_closed_with_its_loop(void **s)
             async_loop_run_until_complete(&loop.base, CO(open_standing)), 0);
         async_loop_close(&loop.base);
         assert_false(async_stream_is_open(&standing_stream));
-        assert_int_equal(async_tcp_server_port(&standing_server), 0);
+        assert_int_equal(async_tcp_port(&standing_server), 0);
     }
 }
 
@@ -2344,7 +2347,7 @@ static void on_a_borrowed_loop_it_is_closed_when_that_has_run(void **s)
 struct hang_on {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int fd, *ready;
     place there;
 };
@@ -2360,7 +2363,7 @@ static ASYNC(hang_on)
     } ASYNC_FINALLY {
         AWAIT(async_sleep, ASYNC_SECONDS(1000));
         AWAIT(async_stream_close, &self->stream);
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
     } ASYNC_END_TRY
     ASYNC_END;
 }
