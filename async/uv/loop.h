@@ -59,6 +59,7 @@ struct async_uv_loop {
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
     char *read_buffer;    /* for transports, when the first of them reads */
+    size_t clients;       /* of servers, whose memory is the loop's */
     unsigned char owns, closing;
 };
 
@@ -82,7 +83,7 @@ struct async_uv_loop {
  * closed: call its uv_run() once more, as always, before uv_loop_close().  (So
  * close this before a uv_walk() that closes whatever it finds.)  It may be
  * closed from a callback of libuv when no task is pending; for tasks that are,
- * closing runs it. */
+ * or clients of a server, closing runs it. */
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
 
@@ -382,9 +383,9 @@ static void async__uv_close(async_loop *base)
         }
         return;
     }
-    /* Tasks that are about to be dropped may have streams in their frames;
-     * others keep them until libuv, which the program runs, has let go. */
-    if (!async__list_empty(&base->tasks))
+    /* Tasks that are about to be dropped may have streams in their frames, and
+     * servers have their clients in the loop's memory; others keep them until libuv, which the program runs, has let go. */
+    if (!async__list_empty(&base->tasks) || loop->clients > 0)
         while (!async__list_empty(&loop->resources))
             uv_run(loop->uv, UV_RUN_ONCE);
     while (!async__list_empty(&loop->resources))
@@ -418,6 +419,7 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
     loop->owns = uv == NULL;
+    loop->clients = 0;
     loop->closing = 0;
     loop->read_buffer = NULL;
     loop->uv = loop->owns ? &loop->own : uv;

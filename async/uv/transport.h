@@ -186,7 +186,10 @@ static void async__uv_transport_run(async_node *node)
 static void async__uv_transport_happened(async_uv_transport *transport,
                                          unsigned event)
 {
-    if (transport->base.protocol->at_once && !transport->queued) {
+    /* The end comes an iteration later than data, as in asyncio, where programs
+     * can see it: behind who has closed the other end here. */
+    if (transport->base.protocol->at_once && !transport->queued &&
+        event != ASYNC__EVENT_EOF) {
         async__uv_transport_tell(transport, event);
         return;
     }
