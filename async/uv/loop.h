@@ -58,6 +58,9 @@ struct async_uv_loop {
     uv_loop_t own;
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
+    /* What poll.h watches, by descriptor: a hash table, and its first size. */
+    struct async__poll **polls, *few_polls[8];
+    size_t poll_buckets, poll_count;
     unsigned char owns;
 };
 
@@ -398,6 +401,10 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->base.closed = 1;
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
+    memset(loop->few_polls, 0, sizeof loop->few_polls);
+    loop->polls = loop->few_polls;
+    loop->poll_buckets = sizeof loop->few_polls / sizeof loop->few_polls[0];
+    loop->poll_count = 0;
     loop->owns = uv == NULL;
     loop->uv = loop->owns ? &loop->own : uv;
     if (loop->owns) {
