@@ -61,6 +61,9 @@ struct async_uv_loop {
     char *read_buffer;    /* for transports, when the first of them reads */
     size_t clients;       /* of servers, whose memory is the loop's */
     unsigned char owns, closing;
+    /* What poll.h watches, by descriptor: a hash table, and its first size. */
+    struct async__poll **polls, *few_polls[8];
+    size_t poll_buckets, poll_count;
 };
 
 /* Makes a loop in the caller's storage, which must not move until it is
@@ -418,6 +421,10 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->base.closed = 1;
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
+    memset(loop->few_polls, 0, sizeof loop->few_polls);
+    loop->polls = loop->few_polls;
+    loop->poll_buckets = sizeof loop->few_polls / sizeof loop->few_polls[0];
+    loop->poll_count = 0;
     loop->owns = uv == NULL;
     loop->clients = 0;
     loop->closing = 0;

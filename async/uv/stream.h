@@ -114,6 +114,16 @@ ASYNC(async_stream_close);
 /* Whether reading and writing may work: it is open and not being closed. */
 static inline int async_stream_is_open(const async_stream *stream);
 
+/* The address of this end, or of the other one, as text: "127.0.0.1:8080",
+ * "[::1]:8080", "[fe80::1%2]:8080", the path of a Unix socket, "" for one that
+ * has none, and with an @ in front one of Linux's abstract names.
+ * size     of the text, its 0 included; 64 are enough for an internet address
+ * Returns  0, or ASYNC_ECLOSED, -ENOBUFS when it does not fit, -ENOTCONN, and
+ *          -ENOTSOCK for a terminal or a pipe that is no socket
+ * Counterpart: transport.get_extra_info("sockname"), ("peername"). */
+int async_stream_sockname(const async_stream *stream, char *text, size_t size);
+int async_stream_peername(const async_stream *stream, char *text, size_t size);
+
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
@@ -188,6 +198,8 @@ static inline async_operation *async__stream_waiting(const async_stream *stream)
 #if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_STREAM_IMPLEMENTED)
 #define CAESURA_UV_STREAM_IMPLEMENTED
 
+#include <stdio.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -236,6 +248,9 @@ void async__stream_begin_close(async_stream *stream)
     stream->waiter = NULL;
     if (waiter != NULL)
         async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    /* A terminal is others' too: it gets back the mode that it had. */
+    if (stream->handle.any.type == UV_TTY)
+        uv_tty_set_mode(&stream->handle.tty, UV_TTY_MODE_NORMAL);
     uv_close(&stream->handle.any, async__stream_on_close);
 }
 
@@ -531,6 +546,71 @@ ASYNC(async_stream_shutdown)
     if (error) ASYNC_RAISE(error);
     ASYNC__AWAIT_REQUEST(&self->done);
     ASYNC_END;
+}
+
+/* --- names --------------------------------------------------------------- */
+
+static int async__name_of_address(const struct sockaddr_storage *address,
+                                  char *text, size_t size)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    char numbers[INET6_ADDRSTRLEN] = "";
+    int length;
+    if (address->ss_family == AF_INET) {
+        uv_ip4_name(four, numbers, sizeof numbers);
+        length = snprintf(text, size, "%s:%d", numbers, ntohs(four->sin_port));
+    } else {
+        uv_ip6_name(six, numbers, sizeof numbers);
+        length = six->sin6_scope_id != 0
+                     ? snprintf(text, size, "[%s%%%lu]:%d", numbers,
+                                (unsigned long)six->sin6_scope_id,
+                                ntohs(six->sin6_port))
+                     : snprintf(text, size, "[%s]:%d", numbers,
+                                ntohs(six->sin6_port));
+    }
+    return length >= 0 && (size_t)length < size ? 0 : (int)UV_ENOBUFS;
+}
+
+/* libuv gives paths by their length, and abstract names begin with a 0. */
+static int async__name_of_pipe(const uv_pipe_t *pipe, int peer, char *text,
+                               size_t size)
+{
+    int error;
+    if (size == 0) return UV_ENOBUFS;
+    text[0] = '\0';
+    error = peer ? uv_pipe_getpeername(pipe, text, &size)
+                 : uv_pipe_getsockname(pipe, text, &size);
+    if (error) return error;
+    if (size > 0 && text[0] == '\0') text[0] = '@';
+    text[size] = '\0';
+    return 0;
+}
+
+static int async__stream_name(const async_stream *stream, int peer, char *text,
+                              size_t size)
+{
+    struct sockaddr_storage address;
+    int error, length = sizeof address;
+    if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (stream->handle.any.type == UV_NAMED_PIPE)
+        return async__name_of_pipe(&stream->handle.pipe, peer, text, size);
+    if (stream->handle.any.type != UV_TCP) return UV_ENOTSOCK;
+    error = peer ? uv_tcp_getpeername(&stream->handle.tcp,
+                                      (struct sockaddr *)&address, &length)
+                 : uv_tcp_getsockname(&stream->handle.tcp,
+                                      (struct sockaddr *)&address, &length);
+    return error ? error : async__name_of_address(&address, text, size);
+}
+
+int async_stream_sockname(const async_stream *stream, char *text, size_t size)
+{
+    return async__stream_name(stream, 0, text, size);
+}
+
+int async_stream_peername(const async_stream *stream, char *text, size_t size)
+{
+    return async__stream_name(stream, 1, text, size);
 }
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* tcp.h - TCP: connecting and listening
+/* tcp.h - TCP: connecting, listening, options
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
@@ -56,6 +56,36 @@ struct async_tcp_listen {
     int error;
 };
 ASYNC(async_tcp_listen);
+
+/* AWAIT(async_tcp_open, stream, socket): opens a zeroed stream on a connection
+ * that was made elsewhere.
+ * socket   the stream's from then on, which makes it nonblocking and closes it
+ * Errors   ASYNC_EINVAL when it is not TCP's, or not open; -EEXIST when the
+ *          loop uses it already; ASYNC_EBUSY when the stream is open.  After an
+ *          error the stream is closed, and the socket the caller's.
+ * Counterpart: loop.connect_accepted_socket(), uv_tcp_open(). */
+struct async_tcp_open {
+    ASYNC_FRAME;
+    async_stream *stream;
+    uv_os_sock_t socket;
+    int error;
+};
+ASYNC(async_tcp_open);
+
+/* Whether small writes go out at once; as opened they do.  These return 0,
+ * ASYNC_ECLOSED, ASYNC_EINVAL for what is not TCP, or the system's error.
+ * Counterpart: uv_tcp_nodelay(). */
+int async_tcp_nodelay(async_stream *stream, int on);
+
+/* Whether the system asks a silent peer if it is still there.
+ * seconds  of silence before it does, at least 1
+ * Counterpart: uv_tcp_keepalive(). */
+int async_tcp_keepalive(async_stream *stream, int on, unsigned seconds);
+
+/* On Windows, whether a listener has several accepts under way at a time;
+ * elsewhere it changes nothing.
+ * Counterpart: uv_tcp_simultaneous_accepts(). */
+int async_tcp_simultaneous_accepts(async_listener *listener, int on);
 
 /* The port that a listener listens on, 0 when it does not, or not by TCP. */
 int async_tcp_port(const async_listener *listener);
@@ -122,7 +152,33 @@ ASYNC(async_tcp_connect)
     ASYNC_END;
 }
 
-/* --- listen --------------------------------------------------------------- */
+/* --- adopting ------------------------------------------------------------ */
+
+static int async__tcp_adopt(struct async_tcp_open *self)
+{
+    int error;
+#ifndef _WIN32 /* where that is asked of descriptors alone */
+    if (uv_guess_handle(self->socket) != UV_TCP) return ASYNC_EINVAL;
+#endif
+    error = uv_tcp_open(&self->stream->handle.tcp, self->socket);
+    if (!error) uv_tcp_nodelay(&self->stream->handle.tcp, 1);
+    return error;
+}
+
+ASYNC(async_tcp_open)
+{
+    ASYNC_BEGIN(async_tcp_open);
+    self->error = async__stream_open(self->stream, co, UV_TCP);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->error = async__tcp_adopt(self);
+    if (self->error) {
+        ASYNC_AWAIT(async_stream_close, self->stream);
+        ASYNC_RAISE(self->error);
+    }
+    ASYNC_END;
+}
+
+/* --- listen -------------------------------------------------------------- */
 
 ASYNC(async_tcp_listen)
 {
@@ -140,12 +196,41 @@ ASYNC(async_tcp_listen)
     ASYNC_END;
 }
 
+/* --- options ------------------------------------------------------------- */
+
+static int async__tcp_check(const async_stream *stream)
+{
+    if (!async_stream_is_open(stream)) return ASYNC_ECLOSED;
+    return stream->handle.any.type == UV_TCP ? 0 : ASYNC_EINVAL;
+}
+
+int async_tcp_nodelay(async_stream *stream, int on)
+{
+    int error = async__tcp_check(stream);
+    return error ? error : uv_tcp_nodelay(&stream->handle.tcp, on);
+}
+
+int async_tcp_keepalive(async_stream *stream, int on, unsigned seconds)
+{
+    int error = async__tcp_check(stream);
+    if (!error && on && seconds == 0) error = ASYNC_EINVAL;
+    return error ? error
+                 : uv_tcp_keepalive(&stream->handle.tcp, on, seconds);
+}
+
+int async_tcp_simultaneous_accepts(async_listener *listener, int on)
+{
+    int error = async__tcp_check(&listener->stream);
+    return error ? error
+                 : uv_tcp_simultaneous_accepts(&listener->stream.handle.tcp,
+                                               on);
+}
+
 int async_tcp_port(const async_listener *listener)
 {
     struct sockaddr_storage address;
     int size = sizeof address;
-    if (!async_stream_is_open(&listener->stream) ||
-        listener->stream.handle.any.type != UV_TCP ||
+    if (async__tcp_check(&listener->stream) != 0 ||
         uv_tcp_getsockname(&listener->stream.handle.tcp,
                            (struct sockaddr *)&address, &size) != 0)
         return 0;
