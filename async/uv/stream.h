@@ -41,7 +41,7 @@ typedef struct async_stream {
     async_node resource;      /* among those that are closed with the loop */
     async_operation *waiter;  /* of the task that reads, or accepts */
     struct async_stream_close *closers;
-    void (*closed)(struct async_stream *stream, int alive); /* or NULL */
+    void (*closed)(struct async_stream *stream, int loop_is); /* or NULL */
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
@@ -127,6 +127,7 @@ int async_stream_peername(const async_stream *stream, char *text, size_t size);
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
+enum { ASYNC__LOOP_GONE, ASYNC__LOOP_CLOSING, ASYNC__LOOP_OPEN };
 enum { ASYNC__UNOPENED, ASYNC__OPEN, ASYNC__CLOSING };
 
 static inline int async_stream_is_open(const async_stream *stream)
@@ -225,17 +226,18 @@ static void async__stream_on_close(uv_handle_t *handle)
 {
     async_stream *stream = (async_stream *)handle->data;
     struct async_stream_close *closer = stream->closers, *next;
-    int alive = stream->resource.link.prev != NULL;
-    if (alive) {
+    int loop_is = ASYNC__LOOP_GONE;
+    if (stream->resource.link.prev != NULL) {
         async__unlink(&stream->resource.link);
-        alive = !async__uv(stream->loop)->closing;
+        loop_is = async__uv(stream->loop)->closing ? ASYNC__LOOP_CLOSING
+                                                   : ASYNC__LOOP_OPEN;
     }
     stream->state = ASYNC__UNOPENED;
     for (; closer != NULL; closer = next) {
         next = closer->next;
         async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
     }
-    if (stream->closed != NULL) stream->closed(stream, alive);
+    if (stream->closed != NULL) stream->closed(stream, loop_is);
 }
 
 void async__stream_begin_close(async_stream *stream)

@@ -315,17 +315,16 @@ static void async__client_release(async__client *client)
     async__release_large(loop, client, sizeof *client);
 }
 
-static void async__client_lost(async_uv_transport *transport, int error,
-                               int alive)
+static void async__client_lost(async_uv_transport *transport, int loop_is)
 {
     async__client *client =
         (async__client *)(void *)((char *)transport -
                                   offsetof(async__client, connection) -
                                   offsetof(async_connection, transport));
     async_protocol *protocol = &client->connection.writer.protocol;
-    protocol->callbacks->connection_lost(protocol, error);
-    if (!alive && client->task != NULL) {
-        /* The loop is closing, and its tasks will be dropped. */
+    protocol->callbacks->connection_lost(protocol, transport->error);
+    if (loop_is != ASYNC__LOOP_OPEN && client->task != NULL) {
+        /* Its task will be dropped. */
         async_done_callback_cancel(&client->ended);
         async_task_release(client->task);
         client->task = NULL;

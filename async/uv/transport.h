@@ -30,9 +30,9 @@ typedef struct async_uv_transport {
     async_node event; /* when the protocol is to be told of something */
     char *chunk;      /* what has come, and the protocol has not got yet */
     size_t chunk_size;
-    void (*lost)(struct async_uv_transport *transport, int error, int alive);
+    void (*lost)(struct async_uv_transport *transport, int loop_is);
     int error;
-    unsigned char events, queued, made, reading, shutting_down;
+    unsigned char events, queued, made, reading, shutting_down, closed;
     uv_shutdown_t shutdown;
 } async_uv_transport;
 
@@ -164,14 +164,29 @@ static void async__uv_transport_tell(async_uv_transport *transport,
         if (keep == 0) async_transport_close(base);
     }
     if (events & ASYNC__EVENT_LOST) {
+        if (transport->lost != NULL) {
+            transport->lost(transport, ASYNC__LOOP_OPEN);
+            return;
+        }
         protocol = base->protocol;
         if (protocol->callbacks->connection_lost != NULL)
             protocol->callbacks->connection_lost(protocol, transport->error);
     }
 }
 
-/* Another read may find data while the protocol has not got the last: it comes
- * when this has run. */
+static void async__uv_transport_queue_event(async_uv_transport *transport,
+                                            unsigned event)
+{
+    transport->events |= (unsigned char)event;
+    if (transport->queued) return;
+    transport->queued = 1;
+    async__ready_callback(transport->base.loop, &transport->event);
+    async__kick(transport->base.loop);
+}
+
+/* The end is queued when closing begins, before the next poll, as in asyncio:
+ * so it comes before what the other end finds then.  If libuv has not let go of
+ * the stream in that poll, it is queued again when it does. */
 static void async__uv_transport_run(async_node *node)
 {
     async_uv_transport *transport =
@@ -180,6 +195,7 @@ static void async__uv_transport_run(async_node *node)
     unsigned events = transport->events;
     transport->events = 0;
     transport->queued = 0;
+    if (!transport->closed) events &= ~(unsigned)ASYNC__EVENT_LOST;
     async__uv_transport_tell(transport, events);
 }
 
@@ -193,11 +209,14 @@ static void async__uv_transport_happened(async_uv_transport *transport,
         async__uv_transport_tell(transport, event);
         return;
     }
-    transport->events |= (unsigned char)event;
-    if (transport->queued) return;
-    transport->queued = 1;
-    async__ready_callback(transport->base.loop, &transport->event);
-    async__kick(transport->base.loop);
+    async__uv_transport_queue_event(transport, event);
+}
+
+static void async__uv_transport_begin_close(async_uv_transport *transport)
+{
+    async__stream_begin_close(&transport->stream);
+    transport->base.loop->attend |= ASYNC__POLL; /* before the next iteration */
+    async__uv_transport_queue_event(transport, ASYNC__EVENT_LOST);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -306,7 +325,7 @@ static void async__uv_transport_on_out(async_uv_transport *transport)
     if (transport->stream.state != ASYNC__OPEN) return;
     if (transport->base.closing && !(transport->shutting_down & 1) &&
         async__uv_transport_buffered(&transport->base) == 0)
-        async__stream_begin_close(&transport->stream);
+        async__uv_transport_begin_close(transport);
     else if (transport->base.writing_paused &&
              async__uv_transport_buffered(&transport->base) <=
                  transport->base.low)
@@ -432,20 +451,25 @@ static void async__uv_transport_close(async_transport *base, int now)
     async__uv_transport_read(base, 0);
     if (now || (!(transport->shutting_down & 1) &&
                 async__uv_transport_buffered(base) == 0))
-        async__stream_begin_close(&transport->stream);
+        async__uv_transport_begin_close(transport);
 }
 
 /* libuv has let go of the stream.  A loop that is gone, or about to, tells
  * nobody. */
-static void async__uv_transport_closed(async_stream *stream, int alive)
+static void async__uv_transport_closed(async_stream *stream, int loop_is)
 {
     async_uv_transport *transport = async__uv_transport_of_stream(stream);
-    if (alive) async__uv_transport_drop_chunk(transport);
+    transport->closed = 1;
+    if (loop_is != ASYNC__LOOP_GONE) async__uv_transport_drop_chunk(transport);
     transport->chunk = NULL;
-    if (transport->lost != NULL)
-        transport->lost(transport, transport->error, alive);
-    else if (alive)
-        async__uv_transport_happened(transport, ASYNC__EVENT_LOST);
+    if (loop_is == ASYNC__LOOP_OPEN) {
+        async__uv_transport_queue_event(transport, ASYNC__EVENT_LOST);
+        return;
+    }
+    if (loop_is == ASYNC__LOOP_CLOSING && transport->queued)
+        async__unready(transport->base.loop, &transport->event);
+    transport->queued = 0;
+    if (transport->lost != NULL) transport->lost(transport, loop_is);
 }
 
 void async__uv_transport_fail(async_uv_transport *transport, int error)
@@ -475,6 +499,7 @@ int async_uv_transport_start(async_uv_transport *transport,
     transport->made = 0;
     transport->reading = 0;
     transport->shutting_down = 0;
+    transport->closed = 0;
     transport->stream.closed = async__uv_transport_closed;
     async__uv_transport_happened(transport, ASYNC__EVENT_MADE);
     return 0;
