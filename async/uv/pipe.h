@@ -80,10 +80,10 @@ ASYNC(async_pipe_pair);
  * fd       the stream's from then on, which makes it nonblocking and closes it
  *          (but 0, 1 and 2 stay open)
  * Errors   ASYNC_EINVAL when it is neither, or not open; -EEXIST when the loop
- *          uses it already; ASYNC_EBUSY when the stream is open.  After an
- *          error the stream is closed, and the descriptor the caller's.  From
- *          an end that only writes, reading is -ENOTCONN; the other way round,
- *          writing is -EPIPE.
+ *          waits for it already; ASYNC_EBUSY when the stream is open.  After
+ *          an error the stream is closed, and the descriptor the caller's.
+ *          From an end that only writes, reading is -ENOTCONN; the other way
+ *          round, writing is -EPIPE.
  * Counterpart: loop.connect_read_pipe(), connect_write_pipe(),
  *          uv_pipe_open(). */
 struct async_pipe_open {

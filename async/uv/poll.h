@@ -37,7 +37,7 @@ extern "C" {
  * On the loop's own thread, inside a run or not.  On a borrowed loop a callback
  * keeps uv_run() from returning.
  * Returns  0; ASYNC_EBUSY when a task awaits the same; ASYNC_ENOMEM; -EPERM
- *          for a file, -EBADF; -EEXIST when a stream has it;
+ *          for a file, -EBADF; -EEXIST while a stream waits for it;
  *          ASYNC_ELOOPCLOSED; ASYNC_EINVAL on a loop that is not libuv's, or
  *          for no callback
  * Counterparts: loop.add_reader(), loop.add_writer(), uv_poll_start(). */

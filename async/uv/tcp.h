@@ -61,8 +61,8 @@ ASYNC(async_tcp_listen);
  * that was made elsewhere.
  * socket   the stream's from then on, which makes it nonblocking and closes it
  * Errors   ASYNC_EINVAL when it is not TCP's, or not open; -EEXIST when the
- *          loop uses it already; ASYNC_EBUSY when the stream is open.  After an
- *          error the stream is closed, and the socket the caller's.
+ *          loop waits for it already; ASYNC_EBUSY when the stream is open.
+ *          After an error the stream is closed, and the socket the caller's.
  * Counterpart: loop.connect_accepted_socket(), uv_tcp_open(). */
 struct async_tcp_open {
     ASYNC_FRAME;

@@ -3,6 +3,8 @@
 #ifndef IO_H
 #define IO_H
 
+#include "../../async/uv/listener.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -43,8 +45,9 @@ static inline void unlimit_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &unlimited);
 }
 
-static inline int say_report(async_loop *loop, const async_exception_context *context,
-                      void *argument)
+static inline int say_report(async_loop *loop,
+                             const async_exception_context *context,
+                             void *argument)
 {
     (void)loop;
     (void)argument;
@@ -182,5 +185,12 @@ static inline ASYNC(until_woken)
     while (!woken(self->task)) ASYNC_SUSPEND;
     ASYNC_END;
 }
+
+/* Waits for something else; says what came of it. */
+#define SAY_AWAIT(word, ...)                                                  \
+    do {                                                                      \
+        AWAIT_CATCH(self->error, __VA_ARGS__);                                \
+        say("%s:%s", word, name_of(self->error));                             \
+    } while (0)
 
 #endif

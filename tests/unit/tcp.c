@@ -793,6 +793,154 @@ static void both_ends_send_without_delay(void **s)
     assert_said("11");
 }
 
+struct look_at_names {
+    ASYNC_FRAME;
+    async_listener server;
+    async_stream one, other;
+    int port;
+    char name[64], expected[64];
+    place there;
+};
+static ASYNC(look_at_names)
+{
+    ASYNC_BEGIN(look_at_names);
+    AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
+    self->port = async_tcp_port(&self->server);
+    AWAIT(async_tcp_connect, &self->one, at(&self->there, self->port));
+    AWAIT(async_listener_accept, &self->server, &self->other);
+    snprintf(self->expected, sizeof self->expected, "127.0.0.1:%d",
+             self->port);
+    async_stream_peername(&self->one, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->other, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->server.stream, self->name,
+                          sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->one, self->expected, sizeof self->expected);
+    async_stream_peername(&self->other, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    say("%s", name_of(async_stream_peername(&self->one, self->name, 10)));
+    say("%s", name_of(async_stream_peername(&self->server.stream, self->name,
+                                            sizeof self->name)));
+    AWAIT(async_stream_close, &self->one);
+    AWAIT(async_stream_close, &self->other);
+    AWAIT(async_listener_close, &self->server);
+    say("%s", name_of(async_stream_sockname(&self->one, self->name,
+                                            sizeof self->name)));
+    ASYNC_END;
+}
+
+static void both_ends_have_names(void **s)
+{
+    struct sockaddr_storage address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
+    char name[64];
+    (void)s;
+    run(CO(look_at_names));
+    assert_said("ENOBUFS ENOTCONN ASYNC_ECLOSED");
+    async_tcp_address(&address, "2001:db8::1", 80);
+    assert_int_equal(async__name_of_address(&address, name, sizeof name), 0);
+    assert_string_equal(name, "[2001:db8::1]:80");
+    async_tcp_address(&address, "fe80::1", 65535);
+    six->sin6_scope_id = 2;
+    assert_int_equal(async__name_of_address(&address, name, sizeof name), 0);
+    assert_string_equal(name, "[fe80::1%2]:65535");
+    assert_int_equal(async__name_of_address(&address, name, 17), UV_ENOBUFS);
+    assert_int_equal(async__name_of_address(&address, name, 18), 0);
+}
+
+static int option_of(async_stream *stream, int level, int option)
+{
+    uv_os_fd_t fd;
+    int value = -1;
+    socklen_t size = sizeof value;
+    uv_fileno(&stream->handle.any, &fd);
+    getsockopt(fd, level, option, &value, &size);
+    return value;
+}
+
+struct set_options {
+    ASYNC_FRAME;
+    async_stream stream;
+    async_listener l;
+    int fd;
+    place there;
+};
+static ASYNC(set_options)
+{
+    async_stream *stream = &self->stream;
+    ASYNC_BEGIN(set_options);
+    assert_int_equal(async_tcp_nodelay(stream, 1), ASYNC_ECLOSED);
+    assert_int_equal(async_tcp_keepalive(stream, 1, 1), ASYNC_ECLOSED);
+    AWAIT(meet, &self->stream, &self->fd);
+    stream = &self->stream;
+    assert_int_equal(async_tcp_nodelay(stream, 0), 0);
+    say("%d", has_nodelay(stream));
+    assert_int_equal(async_tcp_nodelay(stream, 1), 0);
+    say("%d", has_nodelay(stream));
+    say("%d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(async_tcp_keepalive(stream, 1, 7), 0);
+    say("%d %d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE),
+        option_of(stream, IPPROTO_TCP, TCP_KEEPIDLE));
+    assert_int_equal(async_tcp_keepalive(stream, 1, 0), ASYNC_EINVAL);
+    assert_int_equal(async_tcp_keepalive(stream, 0, 0), 0);
+    say("%d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE));
+    close(self->fd);
+    AWAIT(async_stream_close, &self->stream);
+    assert_int_equal(async_tcp_simultaneous_accepts(&self->l, 1),
+                     ASYNC_ECLOSED);
+    AWAIT(async_tcp_listen, &self->l, at(&self->there, 0));
+    assert_int_equal(async_tcp_simultaneous_accepts(&self->l, 1), 0);
+    AWAIT(async_listener_close, &self->l);
+    ASYNC_END;
+}
+
+static void options_can_be_set_while_it_is_open(void **s)
+{
+    (void)s;
+    run(CO(set_options));
+    assert_said("0 1 0 1 7 0");
+}
+
+struct adopt {
+    ASYNC_FRAME;
+    async_stream one, other, more;
+    int fds[2], listener, port, error;
+};
+static ASYNC(adopt)
+{
+    ASYNC_BEGIN(adopt);
+    self->listener = raw_listen(8, &self->port);
+    self->fds[0] = raw_connect(self->port);
+    self->fds[1] = accept(self->listener, NULL, NULL);
+    close(self->listener);
+    AWAIT(async_tcp_open, &self->one, self->fds[0]);
+    AWAIT(async_tcp_open, &self->other, self->fds[1]);
+    say("%d%d", has_nodelay(&self->one), has_nodelay(&self->other));
+    AWAIT(say_write, &self->one, "hello");
+    AWAIT(say_read, &self->other);
+    SAY_AWAIT("twice", async_tcp_open, &self->more, self->fds[1]);
+    SAY_AWAIT("again", async_tcp_open, &self->one, self->fds[1]);
+    AWAIT(async_stream_close, &self->one);
+    AWAIT(say_read, &self->other);
+    AWAIT(async_stream_close, &self->other);
+    SAY_AWAIT("closed", async_tcp_open, &self->one, self->fds[0]);
+    assert_int_equal(pipe(self->fds), 0);
+    SAY_AWAIT("pipe", async_tcp_open, &self->one, self->fds[0]);
+    close(self->fds[0]); /* still the caller's */
+    close(self->fds[1]);
+    ASYNC_END;
+}
+
+static void a_connection_that_was_made_elsewhere_can_be_adopted(void **s)
+{
+    (void)s;
+    run(CO(adopt));
+    assert_said("11 write:ok read:hello twice:EEXIST again:ASYNC_EBUSY read: "
+                "closed:ASYNC_EINVAL pipe:ASYNC_EINVAL");
+}
+
 struct odd_address {
     ASYNC_FRAME;
     async_stream stream;
@@ -2275,7 +2423,9 @@ UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(connecting_where_nobody_listens_is_refused),
           TEST(a_port_that_is_in_use_is_an_error_until_it_is_free),
           TEST(ipv6_works_like_ipv4), TEST(an_address_is_made_of_numbers),
-          TEST(both_ends_send_without_delay),
+          TEST(both_ends_send_without_delay), TEST(both_ends_have_names),
+          TEST(options_can_be_set_while_it_is_open),
+          TEST(a_connection_that_was_made_elsewhere_can_be_adopted),
           TEST(an_address_of_another_family_is_an_error),
           TEST(what_is_open_cannot_be_opened),
           TEST(what_is_not_open_can_only_be_closed),
