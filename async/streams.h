@@ -153,7 +153,8 @@ async_stream_reader_consumed(const async_stream_reader *reader);
 
 /* Adds a copy of the data.
  * Returns  0; ASYNC_ENOMEM, or ASYNC_ELIMIT when the caller's buffer has no
- *          room for all of it, and then none is added; ASYNC_ECLOSED behind
+ *          room for all of it beside what the last read has given out, and
+ *          then none is added; ASYNC_ECLOSED behind
  *          the end
  * Counterpart: StreamReader.feed_data(). */
 int async_stream_reader_feed_data(async_stream_reader *reader,
