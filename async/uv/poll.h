@@ -57,8 +57,9 @@ int async_loop_remove_writer(async_loop *loop, uv_os_sock_t fd);
  * reading, or writing, would not block: also at the end, and after an error.
  * One task may wait for the one while another waits for the other.  Try first
  * and wait on EAGAIN, for each wait costs some system calls.
- * Errors   ASYNC_EBUSY when another task waits for the same, or there is a
- *          callback for it; ASYNC_ECLOSED when the loop is closed;
+ * Errors   ASYNC_EBUSY when another task waits for the same (one that was
+ *          cancelled does until it has run), or there is a callback for it;
+ *          ASYNC_ECLOSED when the loop is closed;
  *          ASYNC_ENOMEM; -EPERM, -EBADF, -EEXIST, ASYNC_EINVAL as above
  * Cancel   at once; nothing is left behind
  * Counterparts: loop.sock_recv(), loop.sock_sendall(), loop.sock_accept(),
@@ -199,6 +200,17 @@ static void async__poll_clear(async__poll_side *side)
     async__uncapture(&side->bindings);
 }
 
+/* Lets go of who waits, and wakes it unless it was cancelled. */
+static void async__poll_finish(async__poll_side *side, int error)
+{
+    async__poll_wait *waiter = side->waiter;
+    if (waiter == NULL) return;
+    side->waiter = NULL;
+    waiter->poll = NULL;
+    if (!async_future_done(&waiter->operation.future))
+        async__finish(&waiter->operation.future, ASYNC__FINISHED, error);
+}
+
 /* The loop may be gone by now. */
 static void async__poll_on_close(uv_handle_t *handle)
 {
@@ -212,12 +224,8 @@ static void async__poll_close(async__poll *poll)
     int which;
     if (uv_is_closing((uv_handle_t *)&poll->handle)) return;
     for (which = 0; which < 2; which++) {
-        async__poll_wait *waiter = poll->sides[which].waiter;
         async__poll_clear(&poll->sides[which]);
-        poll->sides[which].waiter = NULL;
-        if (waiter != NULL)
-            async__finish(&waiter->operation.future, ASYNC__FINISHED,
-                          ASYNC_ECLOSED);
+        async__poll_finish(&poll->sides[which], ASYNC_ECLOSED);
     }
     async__poll_leave(async__uv(poll->loop), poll);
     uv_close((uv_handle_t *)&poll->handle, async__poll_on_close);
@@ -301,13 +309,10 @@ static void async__poll_on_ready(uv_poll_t *handle, int status, int events)
     }
     for (which = 0; which < 2; which++) {
         async__poll_side *side = &poll->sides[which];
-        async__poll_wait *waiter = side->waiter;
         if (!(events & (which == ASYNC__READER ? UV_READABLE : UV_WRITABLE)))
             continue;
-        side->waiter = NULL;
-        if (waiter != NULL) {
-            async__finish(&waiter->operation.future, ASYNC__FINISHED, 0);
-        } else if (side->callback != NULL && !side->queued) {
+        async__poll_finish(side, 0);
+        if (side->callback != NULL && !side->queued) {
             side->queued = 1;
             async__ready_callback(poll->loop, &side->node);
             async__kick(poll->loop);
@@ -399,14 +404,6 @@ int async_loop_remove_writer(async_loop *loop, uv_os_sock_t fd)
 
 /* --- awaiting ------------------------------------------------------------ */
 
-static int async__poll_wait_cancel(async_operation *operation)
-{
-    async__poll_wait *wait = (async__poll_wait *)(void *)operation;
-    wait->poll->sides[wait->which].waiter = NULL;
-    (void)async__poll_update(wait->poll);
-    return async_operation_cancelled(operation);
-}
-
 static int async__poll_begin(async__poll_wait *wait, const async *co,
                              uv_os_sock_t fd, int which)
 {
@@ -418,7 +415,9 @@ static int async__poll_begin(async__poll_wait *wait, const async *co,
     if (poll->sides[which].waiter != NULL ||
         poll->sides[which].callback != NULL)
         return ASYNC_EBUSY;
-    async_operation_init(&wait->operation, poll->loop, async__poll_wait_cancel);
+    /* It can be given up at any time: libuv keeps nothing of it. */
+    async_operation_init(&wait->operation, poll->loop,
+                         async_operation_cancelled);
     wait->poll = poll;
     wait->which = which;
     poll->sides[which].waiter = wait;
@@ -430,13 +429,25 @@ static int async__poll_begin(async__poll_wait *wait, const async *co,
     return error;
 }
 
+/* The task has resumed.  One that was cancelled still stands there. */
+static void async__poll_over(async__poll_wait *wait)
+{
+    if (wait->poll == NULL) return;
+    wait->poll->sides[wait->which].waiter = NULL;
+    (void)async__poll_update(wait->poll);
+}
+
 ASYNC(async_poll_readable)
 {
     int error;
     ASYNC_BEGIN(async_poll_readable);
     error = async__poll_begin(&self->wait, co, self->fd, ASYNC__READER);
     if (error) ASYNC_RAISE(error);
-    ASYNC__AWAIT_REQUEST(&self->wait.operation);
+    ASYNC__WAIT_FOR(&self->wait.operation.future);
+    async__poll_over(&self->wait);
+    (void)async__awaited(co);
+    async__drop(co);
+    ASYNC__CHECK;
     ASYNC_END;
 }
 
@@ -446,7 +457,11 @@ ASYNC(async_poll_writable)
     ASYNC_BEGIN(async_poll_writable);
     error = async__poll_begin(&self->wait, co, self->fd, ASYNC__WRITER);
     if (error) ASYNC_RAISE(error);
-    ASYNC__AWAIT_REQUEST(&self->wait.operation);
+    ASYNC__WAIT_FOR(&self->wait.operation.future);
+    async__poll_over(&self->wait);
+    (void)async__awaited(co);
+    async__drop(co);
+    ASYNC__CHECK;
     ASYNC_END;
 }
 

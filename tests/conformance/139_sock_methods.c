@@ -20,6 +20,7 @@ static ASYNC(receive)
 
 struct program {
     ASYNC_FRAME;
+    struct sockaddr_storage address;
     async_listener listener;
     async_stream server, client;
     async_gathering both;
@@ -27,20 +28,16 @@ struct program {
 };
 static ASYNC(program)
 {
-    struct sockaddr_storage address;
     ASYNC_BEGIN(program);
-    async_tcp_address(&address, "127.0.0.1", 0);
-    AWAIT(async_tcp_listen, &self->listener, (struct sockaddr *)&address);
-    /* what gather() makes runs in the next iteration */
-    {
-        static struct sockaddr_storage there;
-        async_tcp_address(&there, "127.0.0.1",
-                          async_tcp_port(&self->listener));
-        AWAIT_GATHER(&self->both,
-                     CO(async_listener_accept, &self->listener, &self->server),
-                     CO(async_tcp_connect, &self->client,
-                        (struct sockaddr *)&there));
-    }
+    async_tcp_address(&self->address, "127.0.0.1", 0);
+    AWAIT(async_tcp_listen, &self->listener,
+          (struct sockaddr *)&self->address);
+    async_tcp_address(&self->address, "127.0.0.1",
+                      async_tcp_port(&self->listener));
+    AWAIT_GATHER(&self->both,
+                 CO(async_listener_accept, &self->listener, &self->server),
+                 CO(async_tcp_connect, &self->client,
+                    (struct sockaddr *)&self->address));
     async_gather_clear(&self->both);
     self->task = async_create_task(CO(receive, &self->client));
     AWAIT(async_sleep, U);

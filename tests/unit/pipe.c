@@ -1,5 +1,5 @@
 /* link: -luv */
-/* Unix sockets, pairs, pipes that were opened elsewhere; and what goes wrong. */
+/* Unix sockets, pairs, pipes that were opened elsewhere; what goes wrong. */
 #define _DEFAULT_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #define ASYNC_IMPLEMENTATION
@@ -181,7 +181,12 @@ static ASYNC(listen_once)
     AWAIT(async_listener_close, &self->l);
     ASYNC_END;
 }
-struct connect_once { ASYNC_FRAME; const char *name; async_stream s; int error; };
+struct connect_once {
+    ASYNC_FRAME;
+    const char *name;
+    async_stream s;
+    int error;
+};
 static ASYNC(connect_once)
 {
     ASYNC_BEGIN(connect_once);

@@ -300,10 +300,10 @@ static void a_descriptor_can_be_closed_at_once_and_its_number_used(void **s)
     assert_said("1 w:n");
 }
 
-struct fail { ASYNC_FRAME; int ends[2]; watch w; };
-static ASYNC(fail)
+struct report { ASYNC_FRAME; int ends[2]; watch w; };
+static ASYNC(report)
 {
-    ASYNC_BEGIN(fail);
+    ASYNC_BEGIN(report);
     join(self->ends);
     self->w.loop = async_loop_of(co);
     self->w.fd = self->ends[0];
@@ -320,7 +320,7 @@ static ASYNC(fail)
 static void an_error_of_a_callback_is_reported_and_it_stays(void **s)
 {
     (void)s;
-    run(CO(fail));
+    run(CO(report));
     assert_said("w:x [Exception in callback] w:y [Exception in callback]");
 }
 
@@ -440,10 +440,10 @@ static void what_cannot_be_watched_is_an_error(void **s)
 
 /* --- waiting ------------------------------------------------------------- */
 
-struct await { ASYNC_FRAME; int ends[2]; async_task *task; };
-static ASYNC(await)
+struct wait_by_turns { ASYNC_FRAME; int ends[2]; async_task *task; };
+static ASYNC(wait_by_turns)
 {
-    ASYNC_BEGIN(await);
+    ASYNC_BEGIN(wait_by_turns);
     join(self->ends);
     self->task = async_create_task(CO(say_readable, self->ends[0]));
     AWAIT(turn, 3);
@@ -472,12 +472,17 @@ static ASYNC(await)
 static void a_task_waits_until_it_can_read_or_write(void **s)
 {
     (void)s;
-    run(CO(await));
+    run(CO(wait_by_turns));
     assert_said("waits readable:ok 0 readable:ok writable:ok waits "
                 "writable:ok 0 readable:ok");
 }
 
-struct two_ways { ASYNC_FRAME; int ends[2], error; async_task *in, *out; watch w; };
+struct two_ways {
+    ASYNC_FRAME;
+    int ends[2], error;
+    async_task *in, *out;
+    watch w;
+};
 static ASYNC(two_ways)
 {
     ASYNC_BEGIN(two_ways);
@@ -582,12 +587,12 @@ static void a_wait_can_time_out(void **s)
 /* --- memory -------------------------------------------------------------- */
 
 /* An allocator that counts what is out, and can refuse. */
-static int refuse_over; /* blocks of at least this size; 0: none */
+static enum { NOTHING, BLOCKS, TABLES } refuse; /* of poll.h's */
 static long out;
 static void *allocate(void *context, size_t size)
 {
     (void)context;
-    if (refuse_over != 0 && size >= (size_t)refuse_over) return NULL;
+    if (refuse == (size == sizeof(async__poll) ? BLOCKS : TABLES)) return NULL;
     out++;
     return malloc(size);
 }
@@ -617,12 +622,12 @@ static ASYNC(no_memory)
     join(self->ends);
     self->w.loop = async_loop_of(co);
     self->w.fd = self->ends[0];
-    refuse_over = 1;
+    refuse = BLOCKS;
     say("%s", name_of(async_loop_add_reader(self->w.loop, self->w.fd,
                                             on_readable, &self->w)));
     say("%d", async_loop_remove_reader(self->w.loop, self->w.fd));
     SAY_AWAIT("wait", async_poll_writable, self->ends[0]);
-    refuse_over = 0;
+    refuse = NOTHING;
     SAY_AWAIT("wait", async_poll_writable, self->ends[0]);
     part(self->ends);
     ASYNC_END;
@@ -655,12 +660,11 @@ static ASYNC(watch_many)
     for (i = 0; i < MANY; i++) {
         join(many[i]);
         many_called[i] = 0;
-        /* a table of 32 pointers is 256 bytes, less than a block of poll.h */
-        refuse_over = self->refuse && i >= 8 ? 1024 : 0;
+        if (self->refuse) refuse = TABLES;
         assert_int_equal(async_loop_add_reader(loop, many[i][0],
                                                on_one_of_many,
                                                &many_called[i]), 0);
-        refuse_over = 0;
+        refuse = NOTHING;
         put(many[i][1], "x");
     }
     assert_int_equal(async_uv_loop_count_handles(loop), MANY);

@@ -869,10 +869,10 @@ struct set_options {
 };
 static ASYNC(set_options)
 {
-    async_stream *stream = &self->stream;
+    async_stream *stream;
     ASYNC_BEGIN(set_options);
-    assert_int_equal(async_tcp_nodelay(stream, 1), ASYNC_ECLOSED);
-    assert_int_equal(async_tcp_keepalive(stream, 1, 1), ASYNC_ECLOSED);
+    assert_int_equal(async_tcp_nodelay(&self->stream, 1), ASYNC_ECLOSED);
+    assert_int_equal(async_tcp_keepalive(&self->stream, 1, 1), ASYNC_ECLOSED);
     AWAIT(meet, &self->stream, &self->fd);
     stream = &self->stream;
     assert_int_equal(async_tcp_nodelay(stream, 0), 0);

@@ -250,7 +250,12 @@ static void without_descriptors_it_is_opened_all_the_same(void **s)
     assert_said("open:ok read:line\n");
 }
 
-struct hang_up { ASYNC_FRAME; async_stream tty; terminal t; async_task *reader; };
+struct hang_up {
+    ASYNC_FRAME;
+    async_stream tty;
+    terminal t;
+    async_task *reader;
+};
 static ASYNC(hang_up)
 {
     ASYNC_BEGIN(hang_up);
