@@ -14,19 +14,20 @@
  *
  *     shell: running; shell; stack 56 of 96, at most 96
  *     blink: sleeping until tick 1500; blink (blink.c:21); stack 16 of 16, ...
- *     count: waiting for async_lock_acquire, cancelling; count (count.c:40) > ...
+ *     count: waiting for async_lock_acquire, cancelling; count (c.c:40) > ...
  *
- * It needs no libc, no heap and no recursion, and takes some 100 bytes of native
- * stack; who does not include it pays nothing.
+ * It needs no libc, no heap and no recursion; of native stack some 100 bytes on
+ * AVR and 200 on Cortex-M, and what `put` takes.  Who does not include it pays
+ * nothing.
  *
  *   DUMP               all tasks, one task
  *   STATE              the same to ask for: state, what it waits for, stack
  *   PRIVATE
  *
  * From a task, a callback or a condition of the loop, or when it does not run;
- * not from interrupts.  The loop must stand still meanwhile: another thread's is
- * dumped by that thread (async_loop_call_soon_threadsafe), and one that runs in
- * an interrupt, with that interrupt off.
+ * not from interrupts.  The loop must stand still meanwhile: another thread's
+ * is dumped by that thread (async_loop_call_soon_threadsafe), and one that runs
+ * in an interrupt, with that interrupt off.
  */
 #ifndef CAESURA_DUMP_H
 #define CAESURA_DUMP_H
@@ -105,7 +106,7 @@ void async_dump_tasks_to(const async_loop *loop, unsigned parts, FILE *file);
  * on, counts as ready. */
 enum {
     ASYNC_TASK_UNUSED,   /* storage that was never started */
-    ASYNC_TASK_READY,    /* it runs when its turn comes; also before its start */
+    ASYNC_TASK_READY,    /* to run when its turn comes, or to start */
     ASYNC_TASK_RUNNING,
     ASYNC_TASK_SLEEPING,
     ASYNC_TASK_WAITING,

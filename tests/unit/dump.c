@@ -79,17 +79,17 @@ static ASYNC(makes)
     ASYNC_BEGIN(makes);
     ASYNC_SPAWN(self->made, naps, ASYNC_MS(1500));
     assert_int_equal(async_task_state(self->made.task), ASYNC_TASK_READY);
-    assert_string_equal(dump_task(self->made.task,
-                                  ASYNC_DUMP_FRAMES | ASYNC_DUMP_PLACES),
-                        "Task-2 naps: ready; naps\n");
+    assert_string_equal(
+        dump_task(self->made.task, ASYNC_DUMP_FRAMES | ASYNC_DUMP_PLACES),
+        "Task-2 naps: ready; naps\n");
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     assert_int_equal(async_task_state(self->made.task), ASYNC_TASK_SLEEPING);
     assert_true(async_task_sleeps_until(self->made.task) == ASYNC_MS(1500));
     assert_null(async_task_waits_for(self->made.task));
-    assert_string_equal(dump_task(self->made.task,
-                                  ASYNC_DUMP_TIMES | ASYNC_DUMP_FRAMES),
-                        "Task-2 naps: sleeping until 1.500 s; "
-                        "naps > async_sleep\n");
+    assert_string_equal(
+        dump_task(self->made.task, ASYNC_DUMP_TIMES | ASYNC_DUMP_FRAMES),
+        "Task-2 naps: sleeping until 1.500 s; "
+        "naps > async_sleep\n");
     assert_string_equal(dump_task(self->made.task, 0),
                         "Task-2 naps: sleeping\n");
     AWAIT_TASK(self->made.task);
@@ -288,10 +288,12 @@ static void waiting_for_a_future(void **state)
     (void)state;
     assert_int_equal(RUN(looks, CO(of_future),
                          "Task-2 of_future: waiting for a future; "
-                         "of_future\n"), 0);
+                         "of_future\n"),
+                     0);
     assert_int_equal(RUN(looks, CO(through),
                          "Task-2 through: waiting for of_future; "
-                         "through > of_future\n"), 0);
+                         "through > of_future\n"),
+                     0);
 }
 
 struct two_locked { ASYNC_FRAME; ASYNC_TASK_OF(of_lock) holds, waits; };
@@ -489,6 +491,31 @@ static void a_chain_is_told_whole_and_a_long_one_by_its_ends(void **state)
     assert_int_equal(RUN(looks_down), 0);
 }
 
+/* A static stack that was too small: in use at most was all of it. */
+struct overflows { ASYNC_FRAME; };
+static ASYNC(overflows)
+{
+    enum { ROOM = ASYNC_FRAMES(descends, descends) };
+    static ASYNC_TASK_STORAGE(ROOM) small;
+    ASYNC_BEGIN(overflows);
+    ASYNC_TASK_START(&small, &loop.base, descends, 5);
+    assert_int_equal(async_task_stack_size(&small.task), ROOM);
+    AWAIT(async_sleep, 0);
+    assert_int_equal(async_task_stack_size(&small.task), ROOM);
+    assert_int_equal(async_task_stack_high_water(&small.task), ROOM);
+    assert_stack_told(&small.task);
+    assert_string_equal(dump_task(&small.task, 0),
+                        "Task-2 descends: failed, ASYNC_ENOMEM\n");
+    assert_int_equal(async_task_result(&small.task), ASYNC_ENOMEM);
+    ASYNC_END;
+}
+
+static void a_stack_that_was_too_small_was_full(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN(overflows), 0);
+}
+
 struct gives { ASYNC_YIELDS(int); };
 static ASYNC(gives)
 {
@@ -549,8 +576,8 @@ static ASYNC(looks_at_place)
     dump_task(started, ASYNC_DUMP_FRAMES | ASYNC_DUMP_PLACES);
     {
         char place[60];
-        snprintf(place, sizeof place, "naps (dump.c:%d) > async_sleep (task.h:",
-                 naps_line);
+        snprintf(place, sizeof place,
+                 "naps (dump.c:%d) > async_sleep (task.h:", naps_line);
         assert_non_null(strstr(dumped, place));
     }
     AWAIT_JOIN(started);
@@ -591,19 +618,20 @@ static void from_a_callback_and_outside_the_loop(void **state)
     assert_said("called");
 }
 
-/* It stays where it stood when nobody can wake it. */
+/* What nobody wakes while the loop closes. */
 static void a_task_that_its_loop_dropped_has_lost_its_frames(void **state)
 {
-    async_task *task;
+    static ASYNC_TASK_STORAGE(ASYNC_FRAMES(cleans_up, async_sleep)) storage;
     (void)state;
     async_virtual_loop_init(&loop, NULL);
     async_loop_set_exception_handler(&loop.base, report, NULL);
-    task = async_loop_create_task(&loop.base, CO(cleans_up));
-    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(naps, 0)), 0);
+    ASYNC_TASK_START(&storage, &loop.base, cleans_up);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(naps, 0)),
+                     0);
     assert_string_equal(dump(0), "Task-1 cleans_up: sleeping\n");
-    async_task_retain(task); /* for the handler, which looks at it later */
     assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_string_equal(dump_task(task, 0), "Task-1 ?: cancelled\n");
+    assert_string_equal(dump_task(&storage.task, ASYNC_DUMP_FRAMES),
+                        "Task-1 ?: cancelled\n");
 }
 
 static void to_a_file(void **state)
@@ -651,8 +679,8 @@ static void a_wait_for_a_condition_has_a_name(void **state)
     async_task *task;
     (void)state;
     async_bare_loop_init(&bare, bare_ticks, bare_sleep);
-    task = async_loop_create_task(&bare.base,
-                                  CO(async_wait_until, never, NULL));
+    task =
+        async_loop_create_task(&bare.base, CO(async_wait_until, never, NULL));
     async_bare_turn(&bare);
     assert_string_equal(dump_task(task, 0),
                         "Task-1 async_wait_until: waiting for a future\n");
@@ -674,9 +702,9 @@ UNIT_MAIN(TEST(a_task_that_runs), TEST(ready_then_sleeping_then_done),
           TEST(waiting_for_a_queue_is_not_sleeping),
           TEST(waiting_for_the_end_of_a_group_and_for_an_operation),
           TEST(a_chain_is_told_whole_and_a_long_one_by_its_ends),
+          TEST(a_stack_that_was_too_small_was_full),
           TEST(a_generator_that_awaits_is_a_frame),
           TEST(each_frame_tells_where_it_is_suspended),
           TEST(from_a_callback_and_outside_the_loop),
           TEST(a_task_that_its_loop_dropped_has_lost_its_frames),
-          TEST(to_a_file),
-          TEST(a_wait_for_a_condition_has_a_name))
+          TEST(to_a_file), TEST(a_wait_for_a_condition_has_a_name))
