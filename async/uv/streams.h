@@ -384,6 +384,10 @@ static void async__client_start(async__client *client)
 
 /* --- accepting ----------------------------------------------------------- */
 
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
+#endif
 struct async__server_accept {
     ASYNC_FRAME;
     async_server *server;
@@ -414,6 +418,11 @@ static void async__server_report(async_server *server, int error)
     context.error = error;
     async_loop_call_exception_handler(server->loop, &context);
 }
+
+static ASYNC(async__server_accept);
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
 
 static ASYNC(async__server_accept)
 {

@@ -544,12 +544,12 @@ WITH_SERVER(forever)
     AWAIT_CATCH(self->error, async_server_serve_forever, &self->server);
     say("%s", name_of(self->error));
     async_task_cancel(self->task);
-    AWAIT(async_sleep, ASYNC_MS(1));
+    while (async_server_is_serving(&self->server)) AWAIT(async_sleep, 0);
     say("serving:%d done:%d", async_server_is_serving(&self->server),
         async_task_done(self->task));
     AWAIT(async_connection_close, &self->one);
     AWAIT(async_connection_close, &self->other);
-    AWAIT(async_sleep, ASYNC_MS(5));
+    while (!async_task_done(self->task)) AWAIT(async_sleep, ASYNC_MS(1));
     say("cancelled:%d", async_task_cancelled(self->task));
     async_task_release(self->task);
     AWAIT_CATCH(self->error, async_server_serve_forever, &self->server);
