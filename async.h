@@ -95,9 +95,10 @@ void *memset(void *to, int value, size_t size);
  * ASYNC_TICKS_PER_SECOND   with 32 bits: of the clock that the loop is given;
  *                          1000 by default
  * ASYNC_CRITICAL_ENTER     two macros, statements of one block: interrupts off,
- * ASYNC_CRITICAL_EXIT      and then again what they were.  For parts without
- *                          atomic instructions; AVR, Cortex-M and RISC-V have
- *                          them here
+ * ASYNC_CRITICAL_EXIT      and then again what they were, which may be off.
+ *                          AVR, Cortex-M and RISC-V have them; any other part
+ *                          needs them for a loop that sleeps, as whether to
+ *                          sleep is decided between the two
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler

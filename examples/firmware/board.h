@@ -38,6 +38,13 @@ void board_tick(void);
 #define BOARD_TICK() ((void)0)
 #endif
 
+/* With BOARD_SOFTWARE_HOOK, the program has a function that is called from an
+ * interrupt which all others interrupt, and which interrupts the rest of the
+ * program.  It is asked for from there or from interrupts; what is asked for
+ * while it runs or waits is one call more. */
+void board_software_interrupt(void);
+void board_preempt(void);
+
 /* LED 0 or 1. */
 void board_led(uint8_t led, uint8_t on);
 
