@@ -1397,8 +1397,8 @@ void async__unready(async_loop *loop, async_node *node)
 #ifdef ASYNC_STATIC_ONLY
 /* What a program has no use for it does not carry: a hook is set by who needs
  * it first.  (A variable that nobody sets is a constant to who sees the whole
- * program.)  That may be an interrupt, or a loop that runs in one, and a pointer
- * may be two bytes: one that has been seen is read again, whole. */
+ * program.)  That may be an interrupt, or a loop that runs in one, and a
+ * pointer may be two bytes: one that has been seen is read again, whole. */
 #define ASYNC__SET_HOOK(hook, function)                                       \
     do {                                                                      \
         ASYNC_CRITICAL_ENTER;                                                 \
