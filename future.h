@@ -49,8 +49,8 @@ extern "C" {
  *
  * With ASYNC_TIME_BITS 16 a span is at most 32,766 ticks (32 seconds of
  * milliseconds; hours are many sleeps in a loop), and a timer must be looked
- * at within as many ticks of its time.  In C a constant that is longer is a
- * warning of the compiler's (-Woverflow).
+ * at within as many ticks of its time.  In C an integer constant that is
+ * longer is a warning of the compiler's (-Woverflow, -Wconstant-conversion).
  * ------------------------------------------------------------------------ */
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NS(n) ((async_duration)(n))
@@ -73,7 +73,10 @@ extern "C" {
 #error "ASYNC_TIME_BITS 16 needs ASYNC_STATIC_ONLY"
 #endif
 #if ASYNC_TIME_BITS == 16 && !defined(__cplusplus)
-#define ASYNC__AS_SPAN(n) (n) /* the compiler sees what does not fit */
+/* The compiler sees what does not fit; gcc, if it does not fit an unsigned one
+ * either. */
+#define ASYNC__AS_SPAN(n)                                                     \
+    ((n) + (__builtin_constant_p(n) && (n) > ASYNC_FOREVER ? 65536 : 0))
 #else
 #define ASYNC__AS_SPAN(n) ((async_duration)(n))
 #endif
