@@ -19,7 +19,7 @@
 #ifndef CAESURA_UV_STREAM_H
 #define CAESURA_UV_STREAM_H
 
-#include "loop.h"
+#include "request.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -156,24 +156,6 @@ static inline async_operation *async__stream_waiting(const async_stream *stream)
     async_operation *waiter = stream->waiter;
     return waiter != NULL && !async_future_done(&waiter->future) ? waiter
                                                                  : NULL;
-}
-
-/* Waits for a request of libuv's, whose callback finishes `operation` and so
- * must come before the frame goes; then raises what it came to.  A request
- * that the stream's end has cut off fails with ASYNC_ECLOSED. */
-#define ASYNC__AWAIT_REQUEST(operation)                                       \
-    do {                                                                      \
-        ASYNC__WAIT_FOR(&(operation)->future);                                \
-        (void)async__awaited(co);                                             \
-        async__drop(co);                                                      \
-        ASYNC__CHECK;                                                         \
-    } while (0)
-
-/* Finishes an operation with a status of libuv's. */
-static inline void async__request_done(async_operation *operation, int status)
-{
-    if (status == UV_ECANCELED) status = ASYNC_ECLOSED;
-    async__finish(&operation->future, ASYNC__FINISHED, status < 0 ? status : 0);
 }
 
 #ifdef __cplusplus

@@ -117,10 +117,8 @@ int async_tcp_address(struct sockaddr_storage *address, const char *ip,
 /* Makes the handle; the stream is open from then on, whatever comes of it. */
 static int async__tcp_open(async_stream *stream, async *co)
 {
-    int error;
-    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
-    if (async_loop_of(co)->backend->poll != async__uv_poll)
-        return ASYNC_EINVAL;
+    int error = async__uv_check(co);
+    if (error) return error;
     if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
     error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
                         &stream->handle.tcp);
