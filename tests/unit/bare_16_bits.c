@@ -74,15 +74,15 @@ static void units_of_time_are_constants_that_fit(void **s)
 
 static void the_longest_sleep_ends_at_its_tick(void **s)
 {
-    static const uint16_t starts[] = { 0, 1, 100, 32766, 32767,
-                                       32768, 40000, 65535 };
+    static const uint16_t starts[] = { 0,     1,     100,   32766,
+                                       32767, 32768, 40000, 65535 };
     async_bare_loop loop;
     size_t i;
     (void)s;
     for (i = 0; i < sizeof starts / sizeof *starts; i++) {
         begin(&loop, starts[i]);
-        assert_int_equal(
-            ASYNC_TASK_START(&a, &loop.base, naps, "", 32766, 3), 0);
+        assert_int_equal(ASYNC_TASK_START(&a, &loop.base, naps, "", 32766, 3),
+                         0);
         async_bare_run(&loop);
         assert_said("32766 65532 98298");
     }
