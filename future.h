@@ -46,6 +46,11 @@ extern "C" {
  * With ASYNC_TIME_BITS 32, as on firmware, both count ticks of the clock that
  * the loop is given, which may wrap; a span is at most 2,147,483,646 of them
  * (24 days of milliseconds), and a smaller one than a tick is 0.
+ *
+ * With ASYNC_TIME_BITS 16 a span is at most 32,766 ticks (32 seconds of
+ * milliseconds; hours are many sleeps in a loop), and a timer must be looked
+ * at within as many ticks of its time.  In C an integer constant that is
+ * longer is a warning of the compiler's (-Woverflow, -Wconstant-conversion).
  * ------------------------------------------------------------------------ */
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NS(n) ((async_duration)(n))
@@ -53,21 +58,35 @@ extern "C" {
 #define ASYNC_MS(n) ((async_duration)((n) * 1000000LL))
 #define ASYNC_SECONDS(n) ((async_duration)((n) * 1000000000LL))
 #define ASYNC_FOREVER ((async_time)INT64_MAX)
-#elif ASYNC_TIME_BITS == 32
+#elif ASYNC_TIME_BITS == 32 || ASYNC_TIME_BITS == 16
 #ifndef ASYNC_TICKS_PER_SECOND
 #define ASYNC_TICKS_PER_SECOND 1000
 #endif
 /* Of a constant these are constants, whatever the width in between. */
-#define ASYNC_NS(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000000))
-#define ASYNC_US(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000))
-#define ASYNC_MS(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000))
-#define ASYNC_SECONDS(n) ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND))
+#define ASYNC_NS(n) ASYNC__TICKS((n) * 1LL, 1000000000)
+#define ASYNC_US(n) ASYNC__TICKS((n) * 1LL, 1000000)
+#define ASYNC_MS(n) ASYNC__TICKS((n) * 1LL, 1000)
+#define ASYNC_SECONDS(n) ASYNC__TICKS((n) * 1LL, 1)
+#define ASYNC__TICKS(n, parts)                                                \
+    ASYNC__AS_SPAN((n) * ASYNC_TICKS_PER_SECOND / (parts))
+#if ASYNC_TIME_BITS == 16 && !defined(ASYNC_STATIC_ONLY)
+#error "ASYNC_TIME_BITS 16 needs ASYNC_STATIC_ONLY"
+#endif
+#if ASYNC_TIME_BITS == 16 && !defined(__cplusplus)
+/* The compiler sees what does not fit; gcc, if it does not fit an unsigned one
+ * either. */
+#define ASYNC__AS_SPAN(n)                                                     \
+    ((n) + (__builtin_constant_p(n) && (n) > ASYNC_FOREVER ? 65536 : 0))
+#else
+#define ASYNC__AS_SPAN(n) ((async_duration)(n))
+#endif
+#if ASYNC_TIME_BITS == 32
 #define ASYNC_FOREVER 0x7fffffff
 #else
-#error "ASYNC_TIME_BITS is 64 or 32"
+#define ASYNC_FOREVER 0x7fff
+#endif
+#else
+#error "ASYNC_TIME_BITS is 64, 32 or 16"
 #endif
 
 typedef struct async_loop async_loop;
@@ -374,11 +393,14 @@ typedef struct async_backend {
 } async_backend;
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
-#else
+#elif ASYNC_TIME_BITS == 32
 #define ASYNC_NO_WAIT 0x80000000u
+#else
+#define ASYNC_NO_WAIT 0x8000u
 #endif
 
-/* Whether a point in time lies before another: clocks of 32 bits wrap. */
+/* Whether a point in time lies before another: clocks of 32 and 16 bits
+ * wrap. */
 static inline int async_time_before(async_time a, async_time b);
 
 /* Makes a loop; its first member is `struct async_loop`.
@@ -628,7 +650,7 @@ struct async_loop {
     async_node *remote;   /* from other threads, newest first; atomic */
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async_link timers;    /* in the order of their deadlines */
 #else
     async__wheel wheel;
@@ -917,7 +939,7 @@ static inline async_time async__later(async_time now, async_duration delay)
     if (delay > 0 && now > ASYNC_FOREVER - delay) return ASYNC_FOREVER;
     return now + delay;
 #else
-    async_time when = now + (async_time)delay;
+    async_time when = (async_time)(now + (async_time)delay);
     if (delay == ASYNC_FOREVER) return ASYNC_FOREVER;
     /* Two points have another meaning: a tick or two later. */
     return when == ASYNC_FOREVER || when == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
@@ -1153,7 +1175,7 @@ void async__unlink(async_link *link)
 }
 #endif
 
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
 /* A list: arming is O(n), but for what is due last. */
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
@@ -1427,8 +1449,8 @@ void async__unready(async_loop *loop, async_node *node)
 
 /* What a program has no use for it does not carry: a hook is set by who needs
  * it first.  (A variable that nobody sets is a constant to who sees the whole
- * program.)  That may be an interrupt, or a loop that runs in one, and a pointer
- * may be two bytes: one that has been seen is read again, whole. */
+ * program.)  That may be an interrupt, or a loop that runs in one, and a
+ * pointer may be two bytes: one that has been seen is read again, whole. */
 #define ASYNC__SET_HOOK(hook, function)                                       \
     do {                                                                      \
         ASYNC_CRITICAL_ENTER;                                                 \
@@ -1585,7 +1607,7 @@ void async__sleep(async *co, async_duration delay)
     async_loop *loop = async_loop_of(co);
     co->flags |= ASYNC__IS_SLEEPING;
     co->node.run = async__sleep_over;
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     if (delay == ASYNC_FOREVER) {
         async__list_init(&co->node.link); /* a list by itself */
         return;
@@ -1979,7 +2001,7 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
 {
     memset(loop, 0, sizeof *loop);
     async__list_init(&loop->tasks);
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async__list_init(&loop->timers);
 #else
     async__list_init(&loop->wheel.soon);
@@ -2206,7 +2228,7 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
     handle = async__prepare(loop, handle, callback, argument, &error);
     if (handle == NULL) return error;
     handle->place = ASYNC__IN_TIMERS;
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     if (when == ASYNC_FOREVER) {
         handle->timer.deadline = when;
         async__list_init(&handle->timer.node.link); /* a list by itself */
@@ -2550,7 +2572,7 @@ static void async__discard_list(async_loop *loop, async_link *link,
 /* Empties the ready queue and the timers, for good. */
 static void async__discard(async_loop *loop)
 {
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async__take_remote(loop);
     async__discard_list(loop, async__take_ready(loop), NULL);
     async__discard_list(loop, loop->timers.next, &loop->timers);

@@ -21,6 +21,8 @@
  *     uint32_t ticks(void)               counts up, and wraps at 2^32
  *     void sleep_until(uint32_t when)    see async_bare_sleep
  *
+ * (With ASYNC_TIME_BITS 16 it is uint16_t, and wraps at 2^16.)
+ *
  * One iteration: sleep, if nothing is ready, until an interrupt; then run what
  * was ready, and the timers that are due, in asyncio's order.
  *
@@ -50,8 +52,8 @@ typedef struct async_bare_loop async_bare_loop;
 /* The board's clock.  Of several loops each calls it, also from interrupts, if
  * one runs there: what is not read at once needs a critical section.  It may
  * tick at any rate, ASYNC_TICKS_PER_SECOND, and wrap at 2^32; one of 16 bits
- * must be extended.  (With ASYNC_TIME_BITS 64 it has nanoseconds, and does not
- * wrap.)  Called often. */
+ * must be extended, or is enough with ASYNC_TIME_BITS 16.  (With 64 it has
+ * nanoseconds, and does not wrap.)  Called often. */
 typedef async_time async_bare_ticks(void);
 
 /* Sleeps until an interrupt.  Called with interrupts off, when nothing is

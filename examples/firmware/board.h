@@ -23,11 +23,17 @@ void program_turn(void);
 /* The clock, its interrupt and the pins. */
 void board_init(void);
 
-/* Milliseconds since the start; wraps at 2^32. */
-uint32_t board_ticks(void);
+/* Milliseconds since the start; wraps at 2^32, or at 2^16 where a program asks
+ * for that. */
+#if defined(ASYNC_TIME_BITS) && ASYNC_TIME_BITS == 16
+typedef uint16_t board_time;
+#else
+typedef uint32_t board_time;
+#endif
+board_time board_ticks(void);
 
 /* See async_bare_sleep in async/bare/loop.h. */
-void board_sleep_until(uint32_t when);
+void board_sleep_until(board_time when);
 
 /* With BOARD_TICK_HOOK, the program has a function that is called from the
  * interrupt of each tick. */

@@ -12,7 +12,7 @@
 
 #define BAUD 115200ul
 
-static volatile uint32_t ticks;
+static volatile board_time ticks;
 
 ISR(TIMER0_COMPA_vect)
 {
@@ -72,9 +72,9 @@ void board_init(void)
     sei();
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    uint32_t now;
+    board_time now;
     uint8_t were_on = SREG;
     cli();
     now = ticks;
@@ -83,7 +83,7 @@ uint32_t board_ticks(void)
 }
 
 /* The instruction after sei is executed before any interrupt. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when; /* the next tick wakes us anyway */
     sei();
@@ -101,8 +101,8 @@ void board_led(uint8_t led, uint8_t on)
 
 void board_delay(uint16_t milliseconds)
 {
-    uint32_t start = board_ticks();
-    while (board_ticks() - start < milliseconds) {}
+    board_time start = board_ticks();
+    while ((board_time)(board_ticks() - start) < milliseconds) {}
 }
 
 void board_print(const char *text)

@@ -49,12 +49,12 @@ static void tick(void)
 #endif
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    return ticks;
+    return (board_time)ticks;
 }
 
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
     tick(); /* as a board that is woken by each tick */

@@ -68,13 +68,13 @@ void board_init(void)
                      "r"(8));
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    return ticks;
+    return (board_time)ticks;
 }
 
 /* Interrupts are off; one that is pending ends the WFI all the same. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
     __asm__ volatile("wfi" ::: "memory");
