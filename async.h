@@ -2128,6 +2128,24 @@ extern "C" {
 #endif
 
 #ifndef ASYNC_NO_NAMES
+/* Of names that are looked up; numbers and texts are libuv's everywhere. */
+#define ASYNC__NAME_LOOKUP_ERRORS(X)                                          \
+    X("EAI_ADDRFAMILY", -3000, "address family not supported")                \
+    X("EAI_AGAIN", -3001, "temporary failure")                                \
+    X("EAI_BADFLAGS", -3002, "bad ai_flags value")                            \
+    X("EAI_CANCELED", -3003, "request canceled")                              \
+    X("EAI_FAIL", -3004, "permanent failure")                                 \
+    X("EAI_FAMILY", -3005, "ai_family not supported")                         \
+    X("EAI_MEMORY", -3006, "out of memory")                                   \
+    X("EAI_NODATA", -3007, "no address")                                      \
+    X("EAI_NONAME", -3008, "unknown node or service")                         \
+    X("EAI_OVERFLOW", -3009, "argument buffer overflow")                      \
+    X("EAI_SERVICE", -3010, "service not available for socket type")          \
+    X("EAI_SOCKTYPE", -3011, "socket type not supported")                     \
+    X("EAI_BADHINTS", -3013, "invalid value for hints")                       \
+    X("EAI_PROTOCOL", -3014, "resolved protocol is unknown")
+#define ASYNC__LOOKUP_CASE(name, number, text) case number: return name;
+
 const char *async_error_name(int error)
 {
     switch (error) {
@@ -2138,6 +2156,7 @@ const char *async_error_name(int error)
 #ifdef ASYNC__SYSTEM_ERRORS
         ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_CASE)
 #endif
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__LOOKUP_CASE)
         case -4095: return "EOF"; /* libuv's */
     }
     return NULL;
@@ -2150,6 +2169,7 @@ const char *async_strerror(int error)
 #define ASYNC__TEXT_CASE(name, number, text) case number: return text;
         ASYNC_ERRORS(ASYNC__TEXT_CASE)
         ASYNC_USER_ERRORS(ASYNC__TEXT_CASE)
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__TEXT_CASE)
 #undef ASYNC__TEXT_CASE
         case -4095: return "end of file";
     }
