@@ -1249,7 +1249,10 @@ static inline int async__continue(async *co, async_status status)
         if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
         if (ASYNC__UNLIKELY(caller->resume == async__chunk_frame)) {
             caller = async__shrink(co, caller);
-            if (caller == NULL) break;
+            if (caller == NULL) {
+                frame->caller = NULL; /* it was the chunk's, which is gone */
+                break;
+            }
         }
         co->top = caller;
         status = caller->resume(co, caller);
@@ -2870,6 +2873,8 @@ static const async_info *async__who(const async_frame *frame)
     async_frame *asked = (async_frame *)(uintptr_t)frame;
     async__state state = asked->state;
     async answer;
+    /* It may ask whose loop this is before its ASYNC_BEGIN. */
+    memset(&answer, 0, sizeof answer);
     asked->state = ASYNC__WHO;
     (void)asked->resume(&answer, asked);
     asked->state = state;

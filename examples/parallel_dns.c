@@ -35,8 +35,7 @@ static ASYNC(look_up)
         AWAIT_CATCH_INTO(self->answer->error, self->answer->found,
                          async_getaddrinfo, self->answer->name, NULL,
                          &self->hints);
-        self->answer->took =
-            async_loop_time(async_loop_of(co)) - self->start;
+        self->answer->took = async_loop_time(async_loop_of(co)) - self->start;
     } ASYNC_END_WITH
     ASYNC_END;
 }
@@ -75,8 +74,8 @@ static ASYNC(program)
     ASYNC_BEGIN(program);
     async_semaphore_init(&self->limit, AT_ONCE);
     for (self->i = 0; self->i < self->count; self->i++)
-        async_gather_add(&self->all, CO(look_up, &self->limit,
-                                        &self->answers[self->i]));
+        async_gather_add(&self->all,
+                         CO(look_up, &self->limit, &self->answers[self->i]));
     AWAIT(async_gather, &self->all);
     async_gather_clear(&self->all);
     ASYNC_END;
@@ -84,9 +83,9 @@ static ASYNC(program)
 
 int main(int argc, char **argv)
 {
-    static const char *const some[] = { "127.0.0.1", "::1", "127.0.0.2",
-                                        "127.1",     "::ffff:127.0.0.3",
-                                        "0" };
+    static const char *const some[] = { "127.0.0.1",        "::1",
+                                        "127.0.0.2",        "127.1",
+                                        "::ffff:127.0.0.3", "0" };
     int given = argc > 1, i, error;
     int count = given ? argc - 1 : (int)(sizeof some / sizeof *some);
     answer *answers = (answer *)calloc((size_t)count, sizeof *answers);

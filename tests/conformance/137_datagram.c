@@ -30,7 +30,9 @@ static const async_datagram_protocol server_protocol = { server_made,
                                                          server_received, NULL,
                                                          NULL };
 
-typedef struct message { char text[16]; } message;
+typedef struct message {
+    char text[16];
+} message;
 static struct {
     ASYNC_QUEUE(message, 4) received;
     async_future lost;

@@ -28,7 +28,7 @@ struct program {
     async_datagram_transport server;
     async_udp client;
     async_tcp_server listener;
-    async_stream near, far;
+    async_stream inner, outer;
     struct sockaddr_storage address;
     struct addrinfo hints, *found;
     async_names names;
@@ -63,15 +63,15 @@ static ASYNC(program)
     async_tcp_address(&self->address, "127.0.0.1", 0);
     AWAIT(async_tcp_listen, &self->listener,
           (const struct sockaddr *)&self->address, 0);
-    AWAIT(async_tcp_connect_host, &self->near, "localhost",
+    AWAIT(async_tcp_connect_host, &self->inner, "localhost",
           async_tcp_server_port(&self->listener));
-    AWAIT(async_tcp_accept, &self->listener, &self->far);
-    AWAIT(async_stream_write, &self->near, "world", 5);
-    AWAIT_INTO(self->n, async_stream_read, &self->far, self->buffer,
+    AWAIT(async_tcp_accept, &self->listener, &self->outer);
+    AWAIT(async_stream_write, &self->inner, "world", 5);
+    AWAIT_INTO(self->n, async_stream_read, &self->outer, self->buffer,
                sizeof self->buffer);
     std::printf("%.*s\n", (int)self->n, self->buffer);
-    AWAIT(async_stream_close, &self->near);
-    AWAIT(async_stream_close, &self->far);
+    AWAIT(async_stream_close, &self->inner);
+    AWAIT(async_stream_close, &self->outer);
     AWAIT(async_tcp_server_close, &self->listener);
     AWAIT_CATCH(self->error, async_getaddrinfo, NULL, NULL);
     std::puts(async_strerror(self->error));

@@ -438,13 +438,12 @@ static void a_name_that_does_not_exist_is_an_error(void **s)
 
 static void all_its_errors_have_libuvs_names_and_texts(void **s)
 {
-    static const int errors[] = { UV_EAI_ADDRFAMILY, UV_EAI_AGAIN,
-                                  UV_EAI_BADFLAGS,   UV_EAI_BADHINTS,
-                                  UV_EAI_CANCELED,   UV_EAI_FAIL,
-                                  UV_EAI_FAMILY,     UV_EAI_MEMORY,
-                                  UV_EAI_NODATA,     UV_EAI_NONAME,
-                                  UV_EAI_OVERFLOW,   UV_EAI_PROTOCOL,
-                                  UV_EAI_SERVICE,    UV_EAI_SOCKTYPE };
+    static const int errors[] = {
+        UV_EAI_ADDRFAMILY, UV_EAI_AGAIN,   UV_EAI_BADFLAGS, UV_EAI_BADHINTS,
+        UV_EAI_CANCELED,   UV_EAI_FAIL,    UV_EAI_FAMILY,   UV_EAI_MEMORY,
+        UV_EAI_NODATA,     UV_EAI_NONAME,  UV_EAI_OVERFLOW, UV_EAI_PROTOCOL,
+        UV_EAI_SERVICE,    UV_EAI_SOCKTYPE
+    };
     size_t i;
     (void)s;
     for (i = 0; i < sizeof errors / sizeof *errors; i++) {
@@ -455,15 +454,20 @@ static void all_its_errors_have_libuvs_names_and_texts(void **s)
     }
 }
 
-struct many { ASYNC_FRAME; async_gathering all; int i; struct addrinfo hints; };
+struct many {
+    ASYNC_FRAME;
+    async_gathering all;
+    int i;
+    struct addrinfo hints;
+};
 static ASYNC(many)
 {
     ASYNC_BEGIN(many);
     self->hints.ai_flags = AI_NUMERICHOST;
     self->hints.ai_socktype = SOCK_STREAM;
     for (; self->i < 20; self->i++)
-        async_gather_add(&self->all, CO(say_lookup, "127.0.0.1", "1",
-                                        self->hints));
+        async_gather_add(&self->all,
+                         CO(say_lookup, "127.0.0.1", "1", self->hints));
     AWAIT(async_gather, &self->all);
     async_gather_clear(&self->all);
     ASYNC_END;
@@ -490,7 +494,12 @@ static void addresses_have_names_and_numbers(void **s)
     assert_said("localhost:80");
 }
 
-struct odd_name { ASYNC_FRAME; struct sockaddr address; async_names names; int error; };
+struct odd_name {
+    ASYNC_FRAME;
+    struct sockaddr address;
+    async_names names;
+    int error;
+};
 static ASYNC(odd_name)
 {
     ASYNC_BEGIN(odd_name);
@@ -603,8 +612,7 @@ static ASYNC(any_one)
     self->fd = raw_listen(8, &self->port);
     add(&self->there, "127.0.0.1", refused_port());
     add(&self->there, "127.0.0.1", refused_port());
-    AWAIT(say_any, &self->stream,
-          add(&self->there, "127.0.0.1", self->port));
+    AWAIT(say_any, &self->stream, add(&self->there, "127.0.0.1", self->port));
     say("%d", peer_of(&self->stream) == self->port);
     uv_fileno(&self->stream.handle.any, &socket);
     getsockopt(socket, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, &size);
@@ -1031,7 +1039,8 @@ static ASYNC(cancel_host)
 {
     ASYNC_BEGIN(cancel_host);
     busy_begin(async_uv_loop_of(async_loop_of(co)));
-    self->task = async_create_task(CO(say_host, &self->stream, "localhost", 9));
+    self->task =
+        async_create_task(CO(say_host, &self->stream, "localhost", 9));
     AWAIT(until_waiting, self->task);
     async_task_cancel(self->task);
     AWAIT_JOIN(self->task);
@@ -1095,7 +1104,12 @@ static void at_each_allocation_there_may_be_no_memory(void **s)
 /* --- loops --------------------------------------------------------------------------- */
 
 /* Drives each by hand, where there is no loop that could wake it. */
-struct by_hand { ASYNC_FRAME; async_stream stream; places there; async_names names; };
+struct by_hand {
+    ASYNC_FRAME;
+    async_stream stream;
+    places there;
+    async_names names;
+};
 static ASYNC(by_hand)
 {
     async one;
@@ -1103,14 +1117,14 @@ static ASYNC(by_hand)
     ASYNC_BEGIN(by_hand);
     add(&self->there, "127.0.0.1", 9);
     for (i = 0; i < 4; i++) {
-        async_new(&one, NULL,
-                  i == 0   ? CO(async_getaddrinfo, "127.0.0.1", "1")
-                  : i == 1 ? CO(async_getnameinfo, self->there.list->ai_addr,
-                                0, &self->names)
-                  : i == 2 ? CO(async_tcp_connect_any, &self->stream,
-                                self->there.list)
-                           : CO(async_tcp_connect_host, &self->stream,
-                                "localhost", 9));
+        async_new(
+            &one, NULL,
+            i == 0   ? CO(async_getaddrinfo, "127.0.0.1", "1")
+            : i == 1 ? CO(async_getnameinfo, self->there.list->ai_addr, 0,
+                          &self->names)
+            : i == 2
+                ? CO(async_tcp_connect_any, &self->stream, self->there.list)
+                : CO(async_tcp_connect_host, &self->stream, "localhost", 9));
         error = async_send(&one);
         say("%s", name_of(error));
         async_close(&one);

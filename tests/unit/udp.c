@@ -164,12 +164,7 @@ static ASYNC(meet)
 
 /* A pair whose ends are a socket of Caesura's and a plain one, on which what
  * is not received holds the sender up. */
-struct meet_narrow {
-    ASYNC_FRAME;
-    async_udp *udp;
-    int *fd;
-    int fds[2];
-};
+struct meet_narrow { ASYNC_FRAME; async_udp *udp; int *fd; int fds[2]; };
 static ASYNC(meet_narrow)
 {
     ASYNC_BEGIN(meet_narrow);
@@ -468,7 +463,8 @@ static ASYNC(receive_late)
     ASYNC_END;
 }
 
-static void what_comes_while_nobody_receives_waits_and_nothing_is_lost(void **s)
+static void
+what_comes_while_nobody_receives_waits_and_nothing_is_lost(void **s)
 {
     (void)s;
     run(CO(receive_late));
@@ -873,11 +869,11 @@ static ASYNC(use_closed)
         say("%s", name_of(async_udp_getpeername(&self->udp, &name)));
         say("%s", name_of(async_udp_set_broadcast(&self->udp, 1)));
         say("%s", name_of(async_udp_set_ttl(&self->udp, 1)));
-        say("%s", name_of(async_udp_set_membership(
-                      &self->udp, "239.1.2.3", NULL, UV_JOIN_GROUP)));
-        say("%s", name_of(async_udp_set_source_membership(
-                      &self->udp, "232.1.2.3", NULL, "127.0.0.1",
-                      UV_JOIN_GROUP)));
+        say("%s", name_of(async_udp_set_membership(&self->udp, "239.1.2.3",
+                                                   NULL, UV_JOIN_GROUP)));
+        say("%s",
+            name_of(async_udp_set_source_membership(
+                &self->udp, "232.1.2.3", NULL, "127.0.0.1", UV_JOIN_GROUP)));
         say("%s", name_of(async_udp_set_multicast_loop(&self->udp, 1)));
         say("%s", name_of(async_udp_set_multicast_ttl(&self->udp, 1)));
         say("%s", name_of(async_udp_set_multicast_interface(&self->udp,
@@ -919,9 +915,8 @@ static ASYNC(many)
     if (self->error) { /* a system without multicast */
         say("none");
     } else {
-        assert_int_equal(async_udp_set_multicast_interface(&self->other,
-                                                           "127.0.0.1"),
-                         0);
+        assert_int_equal(
+            async_udp_set_multicast_interface(&self->other, "127.0.0.1"), 0);
         assert_int_equal(async_udp_set_multicast_loop(&self->other, 1), 0);
         assert_int_equal(async_udp_set_multicast_ttl(&self->other, 1), 0);
         async_udp_address(&self->there.storage, "239.77.7.1",
@@ -930,8 +925,7 @@ static ASYNC(many)
               (const struct sockaddr *)&self->there.storage);
         AWAIT(say_receive, &self->one);
         assert_int_equal(async_udp_set_membership(&self->one, "239.77.7.1",
-                                                  "127.0.0.1",
-                                                  UV_LEAVE_GROUP),
+                                                  "127.0.0.1", UV_LEAVE_GROUP),
                          0);
         AWAIT(async_udp_send, &self->other, "to nobody", 9,
               (const struct sockaddr *)&self->there.storage);
@@ -982,7 +976,12 @@ static void broadcasts_must_be_allowed(void **s)
     assert_said("EACCES ok ASYNC_EINVAL");
 }
 
-struct too_large { ASYNC_FRAME; async_udp udp; int fd, port, error; place there; };
+struct too_large {
+    ASYNC_FRAME;
+    async_udp udp;
+    int fd, port, error;
+    place there;
+};
 static ASYNC(too_large)
 {
     ASYNC_BEGIN(too_large);
@@ -1111,8 +1110,8 @@ static ASYNC(cancel_arrived)
 {
     ASYNC_BEGIN(cancel_arrived);
     AWAIT(meet, &self->udp, &self->fd, &self->port);
-    self->receiver = async_create_task(
-        CO(say_receive, &self->udp, self->how == 2 ? 3 : 0));
+    self->receiver =
+        async_create_task(CO(say_receive, &self->udp, self->how == 2 ? 3 : 0));
     AWAIT(until_waiting, self->receiver);
     raw_send(self->fd, async_udp_port(&self->udp),
              self->how == 1 ? "" : "first");
@@ -1123,10 +1122,9 @@ static ASYNC(cancel_arrived)
     refuse_at = -1;
     raw_send(self->fd, async_udp_port(&self->udp), "second");
     if (self->how != 5) {
-        AWAIT_CATCH_INTO(self->error, self->n, async_udp_receive, &self->udp,
-                         self->buffer,
-                         self->how == 3 ? 2 : sizeof self->buffer,
-                         &self->sender);
+        AWAIT_CATCH_INTO(
+            self->error, self->n, async_udp_receive, &self->udp, self->buffer,
+            self->how == 3 ? 2 : sizeof self->buffer, &self->sender);
         say("%s:%.*s:%d", name_of(self->error), (int)self->n, self->buffer,
             port_of(&self->sender) == self->port);
         AWAIT(say_receive, &self->udp);
@@ -1137,7 +1135,8 @@ static ASYNC(cancel_arrived)
     ASYNC_END;
 }
 
-static void one_cancelled_when_a_datagram_had_come_leaves_it_to_the_next(void **s)
+static void
+one_cancelled_when_a_datagram_had_come_leaves_it_to_the_next(void **s)
 {
     (void)s;
     run(CO(cancel_arrived));
@@ -1222,7 +1221,8 @@ static ASYNC(cancel_error)
     ASYNC_END;
 }
 
-static void one_cancelled_when_an_error_had_come_leaves_it_to_the_next(void **s)
+static void
+one_cancelled_when_an_error_had_come_leaves_it_to_the_next(void **s)
 {
     (void)s;
     run(CO(cancel_error));
@@ -1257,12 +1257,7 @@ static void a_cancelled_close_closes_and_then_raises(void **s)
     assert_said("close:ASYNC_ECANCELED");
 }
 
-struct in_time {
-    ASYNC_FRAME;
-    async_udp udp;
-    int fd, port, error;
-    char byte;
-};
+struct in_time { ASYNC_FRAME; async_udp udp; int fd, port, error; char byte; };
 static ASYNC(in_time)
 {
     ASYNC_BEGIN(in_time);
@@ -1287,7 +1282,12 @@ static void receiving_can_time_out_and_nothing_is_lost(void **s)
 
 /* --- faults ------------------------------------------------------------------------ */
 
-struct no_descriptors { ASYNC_FRAME; async_udp udp; int fd, port; place there; };
+struct no_descriptors {
+    ASYNC_FRAME;
+    async_udp udp;
+    int fd, port;
+    place there;
+};
 static ASYNC(no_descriptors)
 {
     ASYNC_BEGIN(no_descriptors);
@@ -1379,15 +1379,15 @@ static ASYNC(by_hand)
     ASYNC_BEGIN(by_hand);
     AWAIT(open_standing);
     for (i = 0; i < 6; i++) {
-        async_new(&one, NULL,
-                  i == 0   ? CO(async_udp_receive, &standing, large, 1)
-                  : i == 1 ? CO(async_udp_send, &standing, large, 1,
-                                at(&self->there, 9))
-                  : i == 2 ? CO(async_udp_bind, &self->other, NULL)
-                  : i == 3 ? CO(async_udp_connect, &self->other,
-                                at(&self->there, 9))
-                  : i == 4 ? CO(async_udp_open, &self->other, 0)
-                           : CO(async_udp_close, &standing));
+        async_new(
+            &one, NULL,
+            i == 0 ? CO(async_udp_receive, &standing, large, 1)
+            : i == 1
+                ? CO(async_udp_send, &standing, large, 1, at(&self->there, 9))
+            : i == 2 ? CO(async_udp_bind, &self->other, NULL)
+            : i == 3 ? CO(async_udp_connect, &self->other, at(&self->there, 9))
+            : i == 4 ? CO(async_udp_open, &self->other, 0)
+                     : CO(async_udp_close, &standing));
         error = async_send(&one);
         say("%s", name_of(error));
         async_close(&one);
@@ -1446,7 +1446,13 @@ static void on_a_borrowed_loop_it_is_closed_when_that_has_run(void **s)
 }
 
 /* Will not end when it is cancelled, and receives in its own frame. */
-struct hang_on { ASYNC_FRAME; async_udp udp; int *ready; async_future never; place there; };
+struct hang_on {
+    ASYNC_FRAME;
+    async_udp udp;
+    int *ready;
+    async_future never;
+    place there;
+};
 static ASYNC(hang_on)
 {
     ASYNC_BEGIN(hang_on);
@@ -1529,15 +1535,14 @@ static ASYNC(endpoint)
     ASYNC_BEGIN(endpoint);
     self->fd = raw_bind(&self->port);
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
-          (void *)(uintptr_t)"me", at(&self->here, 0),
+          (void *)(uintptr_t) "me", at(&self->here, 0),
           at(&self->there, self->port));
     raw_send(self->fd, async_udp_port(&self->transport.udp), "one");
     raw_send(self->fd, async_udp_port(&self->transport.udp), "");
     raw_send(self->fd, async_udp_port(&self->transport.udp), "three");
     AWAIT(async_sleep, ASYNC_MS(5));
-    assert_int_equal(async_datagram_sendto(&self->transport, "answer", 6,
-                                           NULL),
-                     0);
+    assert_int_equal(
+        async_datagram_sendto(&self->transport, "answer", 6, NULL), 0);
     raw_say(self->fd);
     assert_int_equal(async_datagram_sendto(&self->transport, "x", 1,
                                            at(&self->there, self->port)),
@@ -1550,8 +1555,7 @@ static ASYNC(endpoint)
     async_datagram_close(&self->transport);
     async_datagram_abort(&self->transport);
     say("%d", async_datagram_is_closing(&self->transport));
-    say("%s",
-        name_of(async_datagram_sendto(&self->transport, "x", 1, NULL)));
+    say("%s", name_of(async_datagram_sendto(&self->transport, "x", 1, NULL)));
     AWAIT(async_sleep, ASYNC_MS(5));
     ASYNC_END;
 }
@@ -1578,11 +1582,11 @@ struct endpoint_queued {
 };
 static ASYNC(endpoint_queued)
 {
-    uv_buf_t first = uv_buf_init((char *)(uintptr_t)"first", 5);
+    uv_buf_t first = uv_buf_init((char *)(uintptr_t) "first", 5);
     ASYNC_BEGIN(endpoint_queued);
     self->fd = raw_bind(&self->port);
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
-          (void *)(uintptr_t)"me", at(&self->here, 0));
+          (void *)(uintptr_t) "me", at(&self->here, 0));
     assert_int_equal(uv_udp_send(&self->request,
                                  &self->transport.udp.handle.udp, &first, 1,
                                  at(&self->there, self->port), NULL),
@@ -1646,7 +1650,7 @@ static ASYNC(endpoint_left)
 {
     ASYNC_BEGIN(endpoint_left);
     AWAIT(async_create_datagram_endpoint, &standing_transport, &talker,
-          (void *)(uintptr_t)"me", at(&self->here, 0));
+          (void *)(uintptr_t) "me", at(&self->here, 0));
     AWAIT_CATCH(self->error, async_create_datagram_endpoint,
                 &standing_transport, &talker, NULL, at(&self->here, 0));
     say("%s", name_of(self->error));
@@ -1677,7 +1681,7 @@ static ASYNC(endpoint_brief)
 {
     ASYNC_BEGIN(endpoint_brief);
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
-          (void *)(uintptr_t)"me", at(&self->here, 0));
+          (void *)(uintptr_t) "me", at(&self->here, 0));
     async_datagram_close(&self->transport);
     while (self->transport.buffer != NULL) AWAIT(async_sleep, 0);
     ASYNC_END;
