@@ -1506,15 +1506,18 @@ static void say_made(async_datagram_transport *transport)
 {
     say("made:%s", (const char *)transport->argument);
 }
+static int heard; /* how often the next two have been called */
 static void say_received(async_datagram_transport *transport, const void *data,
                          size_t size, const struct sockaddr *sender)
 {
     (void)transport, (void)sender;
+    heard++;
     say("received:%.*s", (int)size, (const char *)data);
 }
 static void say_error(async_datagram_transport *transport, int error)
 {
     (void)transport;
+    heard++;
     say("error:%s", name_of(error));
 }
 static void say_lost(async_datagram_transport *transport, int error)
@@ -1533,6 +1536,7 @@ struct endpoint {
 static ASYNC(endpoint)
 {
     ASYNC_BEGIN(endpoint);
+    heard = 0;
     self->fd = raw_bind(&self->port);
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
           (void *)(uintptr_t) "me", at(&self->here, 0),
@@ -1540,7 +1544,7 @@ static ASYNC(endpoint)
     raw_send(self->fd, async_udp_port(&self->transport.udp), "one");
     raw_send(self->fd, async_udp_port(&self->transport.udp), "");
     raw_send(self->fd, async_udp_port(&self->transport.udp), "three");
-    AWAIT(async_sleep, ASYNC_MS(5));
+    while (heard < 3) AWAIT(async_sleep, ASYNC_US(100));
     assert_int_equal(
         async_datagram_sendto(&self->transport, "answer", 6, NULL), 0);
     raw_say(self->fd);
@@ -1549,14 +1553,14 @@ static ASYNC(endpoint)
                      0);
     close(self->fd);
     assert_int_equal(async_datagram_sendto(&self->transport, "x", 1, NULL), 0);
-    AWAIT(async_sleep, ASYNC_MS(5));
+    while (heard < 5) AWAIT(async_sleep, ASYNC_US(100));
     if (self->how == 0) async_datagram_close(&self->transport);
     if (self->how == 1) async_datagram_abort(&self->transport);
     async_datagram_close(&self->transport);
     async_datagram_abort(&self->transport);
     say("%d", async_datagram_is_closing(&self->transport));
     say("%s", name_of(async_datagram_sendto(&self->transport, "x", 1, NULL)));
-    AWAIT(async_sleep, ASYNC_MS(5));
+    while (self->transport.buffer != NULL) AWAIT(async_sleep, 0);
     ASYNC_END;
 }
 
@@ -1584,6 +1588,7 @@ static ASYNC(endpoint_queued)
 {
     uv_buf_t first = uv_buf_init((char *)(uintptr_t) "first", 5);
     ASYNC_BEGIN(endpoint_queued);
+    heard = 0;
     self->fd = raw_bind(&self->port);
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
           (void *)(uintptr_t) "me", at(&self->here, 0));
@@ -1609,13 +1614,16 @@ static ASYNC(endpoint_queued)
     if (self->how == 1) async_datagram_abort(&self->transport);
     say("%d%d", async_datagram_is_closing(&self->transport),
         async_udp_is_open(&self->transport.udp));
-    AWAIT(async_sleep, ASYNC_MS(5));
+    if (self->how == 2)
+        while (heard < 1) AWAIT(async_sleep, ASYNC_US(100));
+    else
+        while (self->transport.buffer != NULL) AWAIT(async_sleep, 0);
     raw_say(self->fd);
     raw_say(self->fd);
     raw_say(self->fd);
     if (self->how == 2) {
         async_datagram_close(&self->transport);
-        AWAIT(async_sleep, ASYNC_MS(5));
+        while (self->transport.buffer != NULL) AWAIT(async_sleep, 0);
     }
     close(self->fd);
     ASYNC_END;
