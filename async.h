@@ -1646,7 +1646,7 @@ async__object(async_function *start, const void *frame, size_t size,
     ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                     \
                   "this coroutine returns nothing: declare its frame with "   \
                   "ASYNC_RETURNS(type)");                                     \
-    (place) = ((struct name *)co->sp)->frame.result
+    (place) = ((struct name *)(void *)co->sp)->frame.result
 /* An error that is caught as a value. */
 #define ASYNC__CATCH(place)                                                   \
     if (ASYNC__UNLIKELY(co->error) && !async_error_is_exception(co->error))   \
