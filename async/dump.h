@@ -358,7 +358,7 @@ static void async__dump_time(const async__dump *to, async_time time)
         async__dump_text(to, " for ever");
         return;
     }
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async__dump_text(to, " until tick ");
     async__dump_number(to, time);
 #else

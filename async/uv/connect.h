@@ -396,7 +396,7 @@ static int async__race_end(async__race *race)
 static int async__race_give(struct async_tcp_connect_any *self, async *co)
 {
     uv_tcp_t *handle = &self->stream->handle.tcp;
-    int error = async__tcp_open(self->stream, co);
+    int error = async__stream_open(self->stream, co, UV_TCP);
     if (error) return error;
     error = uv_tcp_open(handle, self->race.socket);
     if (error) {

@@ -27,7 +27,7 @@ struct program {
     ASYNC_FRAME;
     async_datagram_transport server;
     async_udp client;
-    async_tcp_server listener;
+    async_listener listener;
     async_stream inner, outer;
     struct sockaddr_storage address;
     struct addrinfo hints, *found;
@@ -64,15 +64,15 @@ static ASYNC(program)
     AWAIT(async_tcp_listen, &self->listener,
           (const struct sockaddr *)&self->address, 0);
     AWAIT(async_tcp_connect_host, &self->inner, "localhost",
-          async_tcp_server_port(&self->listener));
-    AWAIT(async_tcp_accept, &self->listener, &self->outer);
+          async_tcp_port(&self->listener));
+    AWAIT(async_listener_accept, &self->listener, &self->outer);
     AWAIT(async_stream_write, &self->inner, "world", 5);
     AWAIT_INTO(self->n, async_stream_read, &self->outer, self->buffer,
                sizeof self->buffer);
     std::printf("%.*s\n", (int)self->n, self->buffer);
     AWAIT(async_stream_close, &self->inner);
     AWAIT(async_stream_close, &self->outer);
-    AWAIT(async_tcp_server_close, &self->listener);
+    AWAIT(async_listener_close, &self->listener);
     AWAIT_CATCH(self->error, async_getaddrinfo, NULL, NULL);
     std::puts(async_strerror(self->error));
     ASYNC_END;

@@ -128,7 +128,8 @@ static ASYNC(program)
     ASYNC_END;
 }
 
-ASYNC_STATIC_TASK(fixed, ASYNC_FRAMES(twice, async_sleep));
+ASYNC_STATIC_TASK(fixed, ASYNC_LARGER(ASYNC_FRAMES(twice, async_sleep),
+                                      ASYNC_FRAMES(worker)));
 
 int main()
 {
