@@ -1658,7 +1658,7 @@ async__object(async_function *start, const void *frame, size_t size,
     ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                     \
                   "this coroutine returns nothing: declare its frame with "   \
                   "ASYNC_RETURNS(type)");                                     \
-    (place) = ((struct name *)co->sp)->frame.result
+    (place) = ((struct name *)(void *)co->sp)->frame.result
 /* An error that is caught as a value. */
 #define ASYNC__CATCH(place)                                                   \
     if (ASYNC__UNLIKELY(co->error) && !async_error_is_exception(co->error))   \
@@ -2167,6 +2167,28 @@ static union async__longest_text {
 #define ASYNC__TEXT(text) text
 #endif
 
+#if ASYNC_HOSTED
+/* Of names that are looked up; numbers and texts are libuv's everywhere. */
+#define ASYNC__NAME_LOOKUP_ERRORS(X)                                          \
+    X("EAI_ADDRFAMILY", -3000, "address family not supported")                \
+    X("EAI_AGAIN", -3001, "temporary failure")                                \
+    X("EAI_BADFLAGS", -3002, "bad ai_flags value")                            \
+    X("EAI_CANCELED", -3003, "request canceled")                              \
+    X("EAI_FAIL", -3004, "permanent failure")                                 \
+    X("EAI_FAMILY", -3005, "ai_family not supported")                         \
+    X("EAI_MEMORY", -3006, "out of memory")                                   \
+    X("EAI_NODATA", -3007, "no address")                                      \
+    X("EAI_NONAME", -3008, "unknown node or service")                         \
+    X("EAI_OVERFLOW", -3009, "argument buffer overflow")                      \
+    X("EAI_SERVICE", -3010, "service not available for socket type")          \
+    X("EAI_SOCKTYPE", -3011, "socket type not supported")                     \
+    X("EAI_BADHINTS", -3013, "invalid value for hints")                       \
+    X("EAI_PROTOCOL", -3014, "resolved protocol is unknown")
+#else
+#define ASYNC__NAME_LOOKUP_ERRORS(X)
+#endif
+#define ASYNC__LOOKUP_CASE(name, number, text) case number: return name;
+
 const char *async_error_name(int error)
 {
     switch (error) {
@@ -2178,6 +2200,7 @@ const char *async_error_name(int error)
 #ifdef ASYNC__SYSTEM_ERRORS
         ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_CASE)
 #endif
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__LOOKUP_CASE)
         case -4095: return ASYNC__NAME("EOF"); /* libuv's */
     }
     return NULL;
@@ -2191,6 +2214,7 @@ const char *async_strerror(int error)
     case number: return ASYNC__TEXT(text);
         ASYNC_ERRORS(ASYNC__TEXT_CASE)
         ASYNC_USER_ERRORS(ASYNC__TEXT_CASE)
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__TEXT_CASE)
 #undef ASYNC__TEXT_CASE
         case -4095: return ASYNC__TEXT("end of file");
     }
