@@ -58,6 +58,9 @@ struct async_uv_loop {
     uv_loop_t own;
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
+    struct async_executor *executor; /* the default one; NULL: libuv's */
+    size_t held;  /* tasks that wait for another thread */
+    int posting;  /* threads that tell it something just now; atomic */
     unsigned char owns;
 };
 
@@ -230,7 +233,8 @@ static int async__uv_poll(async_loop *base, async_time deadline)
     base->kick = async__uv_do_not_wait;
     uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     base->kick = NULL;
-    if (!loop->owns) uv_unref((uv_handle_t *)&loop->handles->wakeup);
+    if (!loop->owns && loop->held == 0)
+        uv_unref((uv_handle_t *)&loop->handles->wakeup);
     return 0;
 }
 
@@ -346,6 +350,8 @@ static void async__uv_close(async_loop *base)
     async__uv_handles *handles = loop->handles;
     async_link *link;
     base->kick = NULL;
+    /* Who has just ended what a task waited for may not have returned yet. */
+    while (__atomic_load_n(&loop->posting, __ATOMIC_ACQUIRE) > 0) uv_sleep(0);
     uv_close((uv_handle_t *)&handles->wakeup, async__uv_closed);
     uv_close((uv_handle_t *)&handles->timer, async__uv_closed);
     uv_close((uv_handle_t *)&handles->prepare, async__uv_closed);
@@ -398,6 +404,9 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->base.closed = 1;
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
+    loop->executor = NULL;
+    loop->held = 0;
+    loop->posting = 0;
     loop->owns = uv == NULL;
     loop->uv = loop->owns ? &loop->own : uv;
     if (loop->owns) {

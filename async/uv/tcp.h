@@ -44,20 +44,28 @@ typedef struct async_tcp_server {
     int pending, error;
 } async_tcp_server;
 
-/* AWAIT(async_tcp_listen, server, address, backlog): opens a zeroed server.
+/* AWAIT(async_tcp_listen, server, address, backlog, flags): opens a zeroed
+ * server.
  * backlog  how many connections the system keeps until they are accepted;
  *          0: 128
- * Errors   -EADDRINUSE, -EACCES ...; ASYNC_EBUSY when it is open.  After an
- *          error it is closed.
+ * flags    0, or ASYNC_TCP_REUSEPORT: several servers of this user, each with
+ *          this flag, may listen on one address, on several loops (cores.h) or
+ *          in several processes, and the system divides the connections among
+ *          them.  Those that one of them has not accepted end with it.
+ * Errors   -EADDRINUSE, -EACCES ...; UV_ENOTSUP where the system does not so
+ *          divide them; ASYNC_EBUSY when it is open.  After an error it is
+ *          closed.
  * Counterpart: asyncio.start_server(), uv_listen(). */
 struct async_tcp_listen {
     ASYNC_FRAME;
     async_tcp_server *server;
     const struct sockaddr *address;
     int backlog;
+    unsigned flags;
     int error;
 };
 ASYNC(async_tcp_listen);
+enum { ASYNC_TCP_REUSEPORT = 1 };
 
 /* AWAIT(async_tcp_accept, server, stream): waits for a connection and opens
  * the zeroed stream on it.
@@ -102,6 +110,12 @@ int async_tcp_server_port(const async_tcp_server *server);
 #if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_TCP_IMPLEMENTED)
 #define CAESURA_UV_TCP_IMPLEMENTED
 
+#include <errno.h>
+/* Where only POSIX is asked for, glibc does not name it. */
+#if defined(__linux__) && !defined(SO_REUSEPORT)
+#include <asm/socket.h>
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -114,16 +128,21 @@ int async_tcp_address(struct sockaddr_storage *address, const char *ip,
     return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
 }
 
-/* Makes the handle; the stream is open from then on, whatever comes of it. */
-static int async__tcp_open(async_stream *stream, async *co)
+/* Makes the handle, and with a family its socket; the stream is open from then
+ * on, whatever comes of it. */
+static int async__tcp_open_as(async_stream *stream, async *co, int family)
 {
     int error = async__uv_check(co);
     if (error) return error;
     if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
-    error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
-                        &stream->handle.tcp);
+    error = uv_tcp_init_ex(async_uv_loop_of(async_loop_of(co)),
+                           &stream->handle.tcp, (unsigned)family);
     if (!error) async__stream_opened(stream, async_loop_of(co));
     return error;
+}
+static int async__tcp_open(async_stream *stream, async *co)
+{
+    return async__tcp_open_as(stream, co, AF_UNSPEC);
 }
 
 /* --- connect ------------------------------------------------------------- */
@@ -176,14 +195,45 @@ static void async__server_on_connection(uv_stream_t *handle, int status)
     if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
 }
 
+/* Lets others listen where this one will.  (Before libuv 1.49, which has a
+ * flag for it.)  Where SO_REUSEPORT exists but gives one of them all the
+ * connections, it is of no use. */
+static int async__tcp_share_port(async_stream *stream)
+{
+#if defined(SO_REUSEPORT_LB)
+    const int option = SO_REUSEPORT_LB;
+#elif defined(SO_REUSEPORT) &&                                                \
+    (defined(__linux__) || defined(__DragonFly__) || defined(_AIX))
+    const int option = SO_REUSEPORT;
+#else
+    (void)stream;
+    return UV_ENOTSUP;
+#define ASYNC__NO_PORT_TO_SHARE
+#endif
+#ifndef ASYNC__NO_PORT_TO_SHARE
+    uv_os_fd_t socket;
+    int on = 1, error = uv_fileno(&stream->handle.any, &socket);
+    if (error) return error;
+    return setsockopt(socket, SOL_SOCKET, option, &on, sizeof on) == 0
+               ? 0
+               : uv_translate_sys_error(errno);
+#endif
+}
+
 ASYNC(async_tcp_listen)
 {
     ASYNC_BEGIN(async_tcp_listen);
-    self->error = async__tcp_open(&self->server->listener, co);
+    self->error = async__tcp_open_as(
+        &self->server->listener, co,
+        self->flags & ASYNC_TCP_REUSEPORT ? self->address->sa_family
+                                          : AF_UNSPEC);
     if (self->error) ASYNC_RAISE(self->error);
     self->server->pending = self->server->error = 0;
-    self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
-                              self->address, 0);
+    if (self->flags & ASYNC_TCP_REUSEPORT)
+        self->error = async__tcp_share_port(&self->server->listener);
+    if (!self->error)
+        self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
+                                  self->address, 0);
     if (!self->error)
         self->error = uv_listen(&self->server->listener.handle.stream,
                                 self->backlog > 0 ? self->backlog : 128,
