@@ -29,7 +29,7 @@ static struct {
 
 struct serve {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *server;
     async_task_group *group;
     async_stream peer;
     size_t n;
@@ -38,7 +38,7 @@ struct serve {
 static ASYNC(serve)
 {
     ASYNC_BEGIN(serve);
-    AWAIT(async_tcp_accept, self->server, &self->peer);
+    AWAIT(async_listener_accept, self->server, &self->peer);
     ASYNC_TRY {
         /* The next client is for a task of its own. */
         if (async_group_spawn(self->group,
@@ -61,7 +61,7 @@ static ASYNC(serve)
 }
 
 /* The main coroutine of each core. */
-struct core { ASYNC_FRAME; async_tcp_server server; async_task_group group; };
+struct core { ASYNC_FRAME; async_listener server; async_task_group group; };
 static ASYNC(core)
 {
     struct sockaddr_storage address;
@@ -75,9 +75,9 @@ static ASYNC(core)
           ASYNC_TCP_REUSEPORT);
     if (async_core_index() == 0) {
         printf("listening on port %d, on %u cores\n",
-               async_tcp_server_port(&self->server), async_core_count());
+               async_tcp_port(&self->server), async_core_count());
         fflush(stdout);
-        __atomic_store_n(&port, async_tcp_server_port(&self->server),
+        __atomic_store_n(&port, async_tcp_port(&self->server),
                          __ATOMIC_RELEASE);
     }
     ASYNC_TRY {
@@ -86,7 +86,7 @@ static ASYNC(core)
                               CO(serve, &self->server, &self->group));
         } ASYNC_END_TASK_GROUP
     } ASYNC_FINALLY {
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
     } ASYNC_END_TRY
     ASYNC_END;
 }

@@ -357,7 +357,7 @@ enum { CLIENTS = 100 };
 static int port, served[CORES];
 
 /* Accepts until it is stopped. */
-struct serve { ASYNC_FRAME; async_tcp_server server; async_stream peer; };
+struct serve { ASYNC_FRAME; async_listener server; async_stream peer; };
 static ASYNC(serve)
 {
     struct sockaddr_storage address;
@@ -367,19 +367,18 @@ static ASYNC(serve)
     async_tcp_address(&address, "127.0.0.1", value(&port));
     AWAIT(async_tcp_listen, &self->server, (struct sockaddr *)&address, 0,
           ASYNC_TCP_REUSEPORT);
-    __atomic_store_n(&port, async_tcp_server_port(&self->server),
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(&port, async_tcp_port(&self->server), __ATOMIC_RELEASE);
     add(&all_begun);
     ASYNC_TRY {
         for (;;) {
-            AWAIT(async_tcp_accept, &self->server, &self->peer);
+            AWAIT(async_listener_accept, &self->server, &self->peer);
             served[async_core_index()]++;
             AWAIT(async_stream_write, &self->peer, "x", 1);
             AWAIT(async_stream_close, &self->peer);
         }
     } ASYNC_FINALLY {
         AWAIT(async_stream_close, &self->peer);
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
     } ASYNC_END_TRY
     ASYNC_END;
 }
