@@ -2487,6 +2487,12 @@ void async__raised_because(async *co, int error, const async *from)
 const async_allocator *(*async__task_allocator)(const async *co);
 const char *(*async__task_stack)(const async *co);
 #endif
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+/* Threads that make loops store the same there. */
+#define ASYNC__HOOK_OF_TASKS(hook) __atomic_load_n(&(hook), __ATOMIC_RELAXED)
+#else
+#define ASYNC__HOOK_OF_TASKS(hook) (hook)
+#endif
 
 static void async__paint(void *memory, size_t size)
 {
@@ -2532,7 +2538,8 @@ const async_allocator async_default_allocator = { async__malloc, async__mfree,
 
 static const async_allocator *async__allocator_of(const async *co)
 {
-    if (co->flags & ASYNC__IS_TASK) return async__task_allocator(co);
+    if (co->flags & ASYNC__IS_TASK)
+        return ASYNC__HOOK_OF_TASKS(async__task_allocator)(co);
     return (const async_allocator *)(const void *)co->node.link.prev;
 }
 
@@ -2667,7 +2674,8 @@ static const char *async__piece(const async *co, size_t *below)
         return chunk->memory;
     }
 #endif
-    if (co->flags & ASYNC__IS_TASK) return async__task_stack(co);
+    if (co->flags & ASYNC__IS_TASK)
+        return ASYNC__HOOK_OF_TASKS(async__task_stack)(co);
     return (const char *)co->node.link.next;
 }
 

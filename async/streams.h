@@ -43,7 +43,11 @@ typedef struct async_stream_reader async_stream_reader;
 /* How long a line may be, unless said otherwise; the transport is paused when
  * twice that waits to be read. */
 #ifndef ASYNC_STREAM_LIMIT
+#if SIZE_MAX > 65535
 #define ASYNC_STREAM_LIMIT 65536
+#else
+#define ASYNC_STREAM_LIMIT 1024
+#endif
 #endif
 
 /* Begins a reader.
@@ -341,8 +345,13 @@ extern "C" {
 /* --- the buffer ---------------------------------------------------------- */
 
 enum {
+#if SIZE_MAX > 65535
     ASYNC__READER_FIRST = 4096, /* the first buffer that it allocates */
     ASYNC__READER_ROOM = 512    /* less is not worth a call to the system */
+#else
+    ASYNC__READER_FIRST = 64,
+    ASYNC__READER_ROOM = 16
+#endif
 };
 
 void async_stream_reader_init(async_stream_reader *reader, async_loop *loop,

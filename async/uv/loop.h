@@ -58,6 +58,9 @@ struct async_uv_loop {
     uv_loop_t own;
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
+    struct async_executor *executor; /* the default one; NULL: libuv's */
+    size_t held;          /* tasks that wait for another thread */
+    int posting;          /* threads that tell it something now; atomic */
     char *read_buffer;    /* for transports, when the first of them reads */
     size_t clients;       /* of servers, whose memory is the loop's */
     unsigned char owns, closing;
@@ -240,7 +243,8 @@ static int async__uv_poll(async_loop *base, async_time deadline)
     base->kick = async__uv_do_not_wait;
     uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     base->kick = NULL;
-    if (!loop->owns) uv_unref((uv_handle_t *)&loop->handles->wakeup);
+    if (!loop->owns && loop->held == 0)
+        uv_unref((uv_handle_t *)&loop->handles->wakeup);
     return 0;
 }
 
@@ -365,6 +369,8 @@ static void async__uv_close(async_loop *base)
     async__uv_handles *handles = loop->handles;
     async_link *link;
     base->kick = NULL;
+    /* Who has just ended what a task waited for may not have returned yet. */
+    while (__atomic_load_n(&loop->posting, __ATOMIC_ACQUIRE) > 0) uv_sleep(0);
     loop->closing = 1;
     if (loop->read_buffer != NULL)
         async__release_large(base, loop->read_buffer, ASYNC__UV_READ_BUFFER);
@@ -421,6 +427,9 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->base.closed = 1;
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
+    loop->executor = NULL;
+    loop->held = 0;
+    loop->posting = 0;
     memset(loop->few_polls, 0, sizeof loop->few_polls);
     loop->polls = loop->few_polls;
     loop->poll_buckets = sizeof loop->few_polls / sizeof loop->few_polls[0];
