@@ -73,6 +73,29 @@ static inline int async__resource_check(const async__resource *resource,
     } while (0)
 void async__closer_begin(async__closer *closer, async__resource *resource);
 
+/* The one task that may wait for something to come, over and over.  It counts
+ * as waiting (`*waiter`) until it has resumed: nobody may come between it and
+ * what it was woken for.  It can be given up at any time: libuv keeps nothing
+ * of it. */
+#define ASYNC__AWAIT_ARRIVAL(waiter, operation, loop)                         \
+    do {                                                                      \
+        async_operation_init((operation), (loop), async_operation_cancelled); \
+        *(waiter) = (operation);                                              \
+        ASYNC__WAIT_FOR(&(operation)->future);                                \
+        if (*(waiter) == (operation)) *(waiter) = NULL;                       \
+        (void)async__awaited(co);                                             \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+static inline void async__arrived(async_operation *waiter, int error)
+{
+    if (waiter != NULL && !async_future_done(&waiter->future))
+        async__finish(&waiter->future, ASYNC__FINISHED, error);
+}
+
+/* Gives back a descriptor that nothing has been written to. */
+void async__close_descriptor(uv_file file);
+
 #ifdef __cplusplus
 }
 #endif
@@ -138,6 +161,13 @@ void async__closer_begin(async__closer *closer, async__resource *resource)
     closer->next = NULL;
     while (*last != NULL) last = &(*last)->next;
     *last = closer;
+}
+
+void async__close_descriptor(uv_file file)
+{
+    uv_fs_t request;
+    uv_fs_close(NULL, &request, file, NULL);
+    uv_fs_req_cleanup(&request);
 }
 
 #ifdef __cplusplus

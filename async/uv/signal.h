@@ -264,19 +264,13 @@ int async_loop_remove_signal_handler(async_loop *loop, int number)
 
 /* --- waiting ------------------------------------------------------------- */
 
-static void async__signal_tell(async_signal *signal, int error)
-{
-    if (signal->waiter != NULL && !async_future_done(&signal->waiter->future))
-        async__finish(&signal->waiter->future, ASYNC__FINISHED, error);
-}
-
 static void async__signal_on_signal(uv_signal_t *handle, int number)
 {
     async_signal *signal = (async_signal *)handle->data;
     (void)number;
     if (signal->resource.state != ASYNC__IS_OPEN) return;
     signal->came++;
-    async__signal_tell(signal, 0);
+    async__arrived(signal->waiter, 0);
 }
 
 static void async__signal_close(async_node *node)
@@ -284,41 +278,39 @@ static void async__signal_close(async_node *node)
     async_signal *signal = (async_signal *)(void *)node;
     if (signal->resource.state != ASYNC__IS_OPEN) return;
     async__signal_takes(signal->resource.loop, signal->handle.signum, -1);
-    async__signal_tell(signal, ASYNC_ECLOSED);
+    async__arrived(signal->waiter, ASYNC_ECLOSED);
     signal->waiter = NULL;
     async__resource_close(&signal->resource);
 }
 
-/* The signal is open from then on, whatever comes of it, unless this returns
- * an error with the resource shut. */
-static int async__signal_begin(struct async_signal_open *self, async *co)
+/* After an error, closing what there is of it has begun. */
+static int async__signal_begin(async_signal *signal, async_loop *loop,
+                               int number)
 {
-    async_signal *signal = self->signal;
-    int error = async__uv_check(co);
-    if (error) return error;
-    if (signal->resource.state != ASYNC__IS_SHUT) return ASYNC_EBUSY;
-    error = uv_signal_init(async_uv_loop_of(async_loop_of(co)),
-                           &signal->handle);
+    int error = uv_signal_init(async_uv_loop_of(loop), &signal->handle);
     if (error) return error;
     signal->waiter = NULL;
     signal->came = 0;
-    async__resource_opened(&signal->resource, async_loop_of(co),
+    async__resource_opened(&signal->resource, loop,
                            (uv_handle_t *)&signal->handle,
                            async__signal_close);
-    error = uv_signal_start(&signal->handle, async__signal_on_signal,
-                            self->number);
+    error = uv_signal_start(&signal->handle, async__signal_on_signal, number);
     if (error) async__resource_close(&signal->resource);
-    else async__signal_takes(async_loop_of(co), self->number, 1);
+    else async__signal_takes(loop, number, 1);
     return error;
 }
 
 ASYNC(async_signal_open)
 {
     ASYNC_BEGIN(async_signal_open);
-    self->error = async__signal_begin(self, co);
+    self->error = async__uv_check(co);
+    if (!self->error && self->signal->resource.state != ASYNC__IS_SHUT)
+        self->error = ASYNC_EBUSY;
+    if (self->error) ASYNC_RAISE(self->error);
+    self->error =
+        async__signal_begin(self->signal, async_loop_of(co), self->number);
     if (self->error) {
-        if (self->signal->resource.state == ASYNC__IS_CLOSING)
-            ASYNC__AWAIT_CLOSED(&self->signal->resource, &self->closer);
+        ASYNC__AWAIT_CLOSED(&self->signal->resource, &self->closer);
         ASYNC_RAISE(self->error);
     }
     ASYNC_END;
@@ -331,18 +323,9 @@ ASYNC(async_signal_wait)
     error = async__resource_check(&self->signal->resource, co);
     if (error) ASYNC_RAISE(error);
     if (self->signal->waiter != NULL) ASYNC_RAISE(ASYNC_EBUSY);
-    if (self->signal->came == 0) {
-        /* It can be given up at any time: libuv keeps nothing of it. */
-        async_operation_init(&self->arrival, self->signal->resource.loop,
-                             async_operation_cancelled);
-        self->signal->waiter = &self->arrival;
-        ASYNC__WAIT_FOR(&self->arrival.future);
-        if (self->signal->waiter == &self->arrival)
-            self->signal->waiter = NULL;
-        (void)async__awaited(co);
-        async__drop(co);
-        ASYNC__CHECK;
-    }
+    if (self->signal->came == 0)
+        ASYNC__AWAIT_ARRIVAL(&self->signal->waiter, &self->arrival,
+                             self->signal->resource.loop);
     self->frame.result = self->signal->came;
     self->signal->came = 0;
     ASYNC_RETURN(self->frame.result);

@@ -7,9 +7,10 @@
  *     AWAIT(async_stream_write, &self->peer, self->buf, self->n);
  *     AWAIT(async_stream_close, &self->peer);
  *
- * A stream is a struct of the caller's, zeroed, which tcp.h opens.  It must
- * neither move nor go until it has been closed: libuv has pointers to it, and
- * async_stream_close() is what waits until it has none.  Close it in a FINALLY.
+ * A stream is a struct of the caller's, zeroed, which tcp.h opens (and a
+ * process has up to three: process.h).  It must neither move nor go until it
+ * has been closed: libuv has pointers to it, and async_stream_close() is what
+ * waits until it has none.  Close it in a FINALLY.
  *
  * From tasks on a loop of async/uv/loop.h, the one on which it was opened
  * (ASYNC_EOTHERLOOP, ASYNC_ENOTASK).  One task may read while others write.
@@ -32,6 +33,7 @@ typedef struct async_stream {
         uv_handle_t any;
         uv_stream_t stream;
         uv_tcp_t tcp;
+        uv_pipe_t pipe;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
     async_loop *loop;
