@@ -91,13 +91,16 @@ void *memset(void *to, int value, size_t size);
  * ASYNC_NO_TRACEBACK       errors leave no await traceback
  * ASYNC_NO_NAMES           coroutines, tasks and errors keep no names
  * ASYNC_TIME_BITS          64: nanoseconds in int64_t; 32: ticks that wrap, in
- *                          uint32_t, and spans in int32_t
- * ASYNC_TICKS_PER_SECOND   with 32 bits: of the clock that the loop is given;
- *                          1000 by default
+ *                          uint32_t, and spans in int32_t; 16, only with
+ *                          ASYNC_STATIC_ONLY: in uint16_t and int16_t, for
+ *                          small parts
+ * ASYNC_TICKS_PER_SECOND   with 32 or 16 bits: of the clock that the loop is
+ *                          given; 1000 by default
  * ASYNC_CRITICAL_ENTER     two macros, statements of one block: interrupts off,
- * ASYNC_CRITICAL_EXIT      and then again what they were.  For parts without
- *                          atomic instructions; AVR, Cortex-M and RISC-V have
- *                          them here
+ * ASYNC_CRITICAL_EXIT      and then again what they were, which may be off.
+ *                          AVR, Cortex-M and RISC-V have them; any other part
+ *                          needs them for a loop that sleeps, as whether to
+ *                          sleep is decided between the two
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler
@@ -255,7 +258,11 @@ extern "C" {
     X(ASYNC_ETOKENCONTEXT, -5072, /* ValueError */                            \
       "Token was created in a different Context")                             \
     X(ASYNC_ERUNNERCLOSED, -5073, "Runner is closed")                         \
-    X(ASYNC_EOVERRUN, -5080, "bytes were lost")
+    X(ASYNC_EOVERRUN, -5080, "bytes were lost")                               \
+    X(ASYNC_EINCOMPLETE, -5081, /* IncompleteReadError */                     \
+      "the stream ended before all of it was there")                          \
+    X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
+      "Separator is not found, and chunk exceed the limit")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -268,7 +275,9 @@ enum async_error {
 };
 
 /* The name of an error ("ASYNC_ETIMEDOUT"), or NULL when it is in no table.
- * Static storage.  Any thread. */
+ * Static storage.  Any thread.  (On AVR names and texts lie in flash: each of
+ * these two functions has a buffer in RAM, valid until it is called again, and
+ * neither is for interrupts.) */
 const char *async_error_name(int error);
 
 /* What an error says ("timed out"); for one in no table, the system's text or
@@ -310,9 +319,12 @@ typedef async_status async_function(async *co, void *frame);
 #if ASYNC_TIME_BITS == 64
 typedef int64_t async_time;
 typedef int64_t async_duration;
-#else
+#elif ASYNC_TIME_BITS == 32
 typedef uint32_t async_time;
 typedef int32_t async_duration;
+#else
+typedef uint16_t async_time;
+typedef int16_t async_duration;
 #endif
 
 /* The first member of a coroutine's struct.  After it stand the arguments, in
@@ -1249,7 +1261,10 @@ static inline int async__continue(async *co, async_status status)
         if (ASYNC__LIKELY(status.code == ASYNC__ENDED)) co->sp = (char *)frame;
         if (ASYNC__UNLIKELY(caller->resume == async__chunk_frame)) {
             caller = async__shrink(co, caller);
-            if (caller == NULL) break;
+            if (caller == NULL) {
+                frame->caller = NULL; /* it was the chunk's, which is gone */
+                break;
+            }
         }
         co->top = caller;
         status = caller->resume(co, caller);
@@ -2059,6 +2074,9 @@ enum {
 #include <stdio.h>
 #include <stdlib.h>
 #endif
+#ifdef __AVR__
+#include <avr/pgmspace.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -2128,17 +2146,39 @@ extern "C" {
 #endif
 
 #ifndef ASYNC_NO_NAMES
+#ifdef __AVR__
+/* All strings would be copied to RAM at the start. */
+#define ASYNC__NAME_ROOM(name, number, text) char name##_[sizeof #name];
+#define ASYNC__TEXT_ROOM(name, number, text) char name##_[sizeof text];
+static union async__longest_name {
+    ASYNC_ERRORS(ASYNC__NAME_ROOM) ASYNC_USER_ERRORS(ASYNC__NAME_ROOM)
+    char bytes[1];
+} async__name_in_ram;
+static union async__longest_text {
+    ASYNC_ERRORS(ASYNC__TEXT_ROOM) ASYNC_USER_ERRORS(ASYNC__TEXT_ROOM)
+    char bytes[1];
+} async__text_in_ram;
+#undef ASYNC__NAME_ROOM
+#undef ASYNC__TEXT_ROOM
+#define ASYNC__NAME(name) strcpy_P(async__name_in_ram.bytes, PSTR(name))
+#define ASYNC__TEXT(text) strcpy_P(async__text_in_ram.bytes, PSTR(text))
+#else
+#define ASYNC__NAME(name) name
+#define ASYNC__TEXT(text) text
+#endif
+
 const char *async_error_name(int error)
 {
     switch (error) {
-#define ASYNC__NAME_CASE(name, number, text) case number: return #name;
+#define ASYNC__NAME_CASE(name, number, text)                                  \
+    case number: return ASYNC__NAME(#name);
         ASYNC_ERRORS(ASYNC__NAME_CASE)
         ASYNC_USER_ERRORS(ASYNC__NAME_CASE)
 #undef ASYNC__NAME_CASE
 #ifdef ASYNC__SYSTEM_ERRORS
         ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_CASE)
 #endif
-        case -4095: return "EOF"; /* libuv's */
+        case -4095: return ASYNC__NAME("EOF"); /* libuv's */
     }
     return NULL;
 }
@@ -2146,19 +2186,20 @@ const char *async_error_name(int error)
 const char *async_strerror(int error)
 {
     switch (error) {
-        case 0: return "success";
-#define ASYNC__TEXT_CASE(name, number, text) case number: return text;
+        case 0: return ASYNC__TEXT("success");
+#define ASYNC__TEXT_CASE(name, number, text)                                  \
+    case number: return ASYNC__TEXT(text);
         ASYNC_ERRORS(ASYNC__TEXT_CASE)
         ASYNC_USER_ERRORS(ASYNC__TEXT_CASE)
 #undef ASYNC__TEXT_CASE
-        case -4095: return "end of file";
+        case -4095: return ASYNC__TEXT("end of file");
     }
 #ifdef ASYNC__SYSTEM_TEXT
     switch (error) { ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_TEXT) }
 #elif defined(ASYNC__SYSTEM_ERRORS)
     if (error < 0 && error > -4000) return strerror(-error);
 #endif
-    return "unknown error";
+    return ASYNC__TEXT("unknown error");
 }
 #else
 const char *async_error_name(int error)
@@ -2850,6 +2891,8 @@ static const async_info *async__who(const async_frame *frame)
     async_frame *asked = (async_frame *)(uintptr_t)frame;
     async__state state = asked->state;
     async answer;
+    /* It may ask whose loop this is before its ASYNC_BEGIN. */
+    memset(&answer, 0, sizeof answer);
     asked->state = ASYNC__WHO;
     (void)asked->resume(&answer, asked);
     asked->state = state;

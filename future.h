@@ -46,6 +46,11 @@ extern "C" {
  * With ASYNC_TIME_BITS 32, as on firmware, both count ticks of the clock that
  * the loop is given, which may wrap; a span is at most 2,147,483,646 of them
  * (24 days of milliseconds), and a smaller one than a tick is 0.
+ *
+ * With ASYNC_TIME_BITS 16 a span is at most 32,766 ticks (32 seconds of
+ * milliseconds; hours are many sleeps in a loop), and a timer must be looked
+ * at within as many ticks of its time.  In C an integer constant that is
+ * longer is a warning of the compiler's (-Woverflow, -Wconstant-conversion).
  * ------------------------------------------------------------------------ */
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NS(n) ((async_duration)(n))
@@ -53,21 +58,35 @@ extern "C" {
 #define ASYNC_MS(n) ((async_duration)((n) * 1000000LL))
 #define ASYNC_SECONDS(n) ((async_duration)((n) * 1000000000LL))
 #define ASYNC_FOREVER ((async_time)INT64_MAX)
-#elif ASYNC_TIME_BITS == 32
+#elif ASYNC_TIME_BITS == 32 || ASYNC_TIME_BITS == 16
 #ifndef ASYNC_TICKS_PER_SECOND
 #define ASYNC_TICKS_PER_SECOND 1000
 #endif
 /* Of a constant these are constants, whatever the width in between. */
-#define ASYNC_NS(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000000))
-#define ASYNC_US(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000000))
-#define ASYNC_MS(n)                                                           \
-    ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND / 1000))
-#define ASYNC_SECONDS(n) ((async_duration)((n) * 1LL * ASYNC_TICKS_PER_SECOND))
+#define ASYNC_NS(n) ASYNC__TICKS((n) * 1LL, 1000000000)
+#define ASYNC_US(n) ASYNC__TICKS((n) * 1LL, 1000000)
+#define ASYNC_MS(n) ASYNC__TICKS((n) * 1LL, 1000)
+#define ASYNC_SECONDS(n) ASYNC__TICKS((n) * 1LL, 1)
+#define ASYNC__TICKS(n, parts)                                                \
+    ASYNC__AS_SPAN((n) * ASYNC_TICKS_PER_SECOND / (parts))
+#if ASYNC_TIME_BITS == 16 && !defined(ASYNC_STATIC_ONLY)
+#error "ASYNC_TIME_BITS 16 needs ASYNC_STATIC_ONLY"
+#endif
+#if ASYNC_TIME_BITS == 16 && !defined(__cplusplus)
+/* The compiler sees what does not fit; gcc, if it does not fit an unsigned one
+ * either. */
+#define ASYNC__AS_SPAN(n)                                                     \
+    ((n) + (__builtin_constant_p(n) && (n) > ASYNC_FOREVER ? 65536 : 0))
+#else
+#define ASYNC__AS_SPAN(n) ((async_duration)(n))
+#endif
+#if ASYNC_TIME_BITS == 32
 #define ASYNC_FOREVER 0x7fffffff
 #else
-#error "ASYNC_TIME_BITS is 64 or 32"
+#define ASYNC_FOREVER 0x7fff
+#endif
+#else
+#error "ASYNC_TIME_BITS is 64, 32 or 16"
 #endif
 
 typedef struct async_loop async_loop;
@@ -164,6 +183,8 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
  * stay until it has run, even if it is cancelled; for NULL, the loop's
  * allocator is called from that thread.  From the loop's own thread it is
  * call_soon.
+ * Freestanding: from any interrupt, and from tasks of any loop; it is not
+ * call_soon to the loop itself, which an interrupt cannot be told from.
  * Counterpart: loop.call_soon_threadsafe(). */
 int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
                                     async_callback *callback, void *argument);
@@ -372,11 +393,14 @@ typedef struct async_backend {
 } async_backend;
 #if ASYNC_TIME_BITS == 64
 #define ASYNC_NO_WAIT ((async_time)INT64_MIN)
-#else
+#elif ASYNC_TIME_BITS == 32
 #define ASYNC_NO_WAIT 0x80000000u
+#else
+#define ASYNC_NO_WAIT 0x8000u
 #endif
 
-/* Whether a point in time lies before another: clocks of 32 bits wrap. */
+/* Whether a point in time lies before another: clocks of 32 and 16 bits
+ * wrap. */
 static inline int async_time_before(async_time a, async_time b);
 
 /* Makes a loop; its first member is `struct async_loop`.
@@ -478,8 +502,9 @@ static inline void *async__owner(const async *co)
 enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
 #define ASYNC__UNKNOWN ASYNC_NO_WAIT
 
-/* Interrupts off, and then again what they were.  Both are statements of one
- * block, so that what they were can stand between them. */
+/* Interrupts off, and then again what they were: inside an interrupt, or inside
+ * another such block, they stay off.  Both are statements of one block, so that
+ * what they were can stand between them. */
 #if defined(ASYNC_CRITICAL_ENTER)
 #elif defined(__AVR__)
 #define ASYNC_CRITICAL_ENTER                                                  \
@@ -517,6 +542,10 @@ enum { ASYNC__POLL = 1, ASYNC__WATCH = 2 /* the clock, for the timers */ };
 ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT, which turn interrupts off and \
 make them what they were before"
 #endif
+
+/* What stands before it in memory is told before what stands behind: to
+ * interrupts of the same processor, which only the compiler can deceive. */
+#define ASYNC__FENCE() __asm__ volatile("" ::: "memory")
 
 /* Of task.h, which the implementation includes. */
 async_link *async__task_ended(async *co, int alone);
@@ -577,8 +606,9 @@ struct async_loop {
     async_exception_handler *handler;
     void *handler_argument;
     async_node *remote;   /* from interrupts, newest first; atomic */
-    unsigned char stopping;
+    unsigned char state;  /* ASYNC__STOPPING, ASYNC__RUNNING, or both */
 };
+enum { ASYNC__STOPPING = 1, ASYNC__RUNNING = 2 };
 
 /* The backend, without a table: a program has one, async/bare/loop.h. */
 async_time async__bare_now(async_loop *loop);
@@ -620,7 +650,7 @@ struct async_loop {
     async_node *remote;   /* from other threads, newest first; atomic */
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async_link timers;    /* in the order of their deadlines */
 #else
     async__wheel wheel;
@@ -909,7 +939,7 @@ static inline async_time async__later(async_time now, async_duration delay)
     if (delay > 0 && now > ASYNC_FOREVER - delay) return ASYNC_FOREVER;
     return now + delay;
 #else
-    async_time when = now + (async_time)delay;
+    async_time when = (async_time)(now + (async_time)delay);
     if (delay == ASYNC_FOREVER) return ASYNC_FOREVER;
     /* Two points have another meaning: a tick or two later. */
     return when == ASYNC_FOREVER || when == ASYNC_NO_WAIT ? ASYNC_NO_WAIT + 1
@@ -1010,11 +1040,36 @@ static inline void async__drop(async *co)
 extern "C" {
 #endif
 
-/* The loop that runs in this thread. */
+/* The loop that runs in this thread.  Without threads interrupts may run loops
+ * as well, inside each other: each leaves here what it found when it came, so
+ * nobody that was interrupted sees a change, not even between the two halves of
+ * the pointer. */
 #if ASYNC_HOSTED
 static __thread async_loop *async__running;
+#define ASYNC__IS_NESTED() ((void)0)
+#define ASYNC__CHECK_LOOP(loop, who) ((void)0)
 #else
 static async_loop *async__running;
+
+/* A loop's turn has been inside that of another.  From then on it traps when
+ * one of them changes what is the other's, which may be in the midst of doing so
+ * itself.  (Who has one loop has no such variable, if the compiler sees it
+ * all.) */
+static unsigned char async__nested;
+#define ASYNC__IS_NESTED() (async__nested = 1)
+#define ASYNC__CHECK_LOOP(loop, who)                                          \
+    do {                                                                      \
+        if (async__nested) async__check_loop((loop), (who));                  \
+    } while (0)
+static ASYNC__NOINLINE void async__check_loop(const async_loop *loop,
+                                              const char *who)
+{
+    (void)who;
+    if (async__running != NULL && async__running != loop)
+        async__trap("this belongs to another loop: set a flag, or use "
+                    "async_loop_call_soon_threadsafe()",
+                    who, "future.h", __LINE__);
+}
 #endif
 
 /* --- memory -------------------------------------------------------------- */
@@ -1120,7 +1175,7 @@ void async__unlink(async_link *link)
 }
 #endif
 
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
 /* A list: arming is O(n), but for what is due last. */
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
@@ -1390,15 +1445,12 @@ void async__unready(async_loop *loop, async_node *node)
 }
 #endif
 
-/* --- coroutines on a loop ------------------------------------------------ */
+/* --- hooks --------------------------------------------------------------- */
 
-/* loop->current is only looked at by what users call: it is set where a
- * coroutine is entered, and cleared where a callback is. */
-#ifdef ASYNC_STATIC_ONLY
 /* What a program has no use for it does not carry: a hook is set by who needs
  * it first.  (A variable that nobody sets is a constant to who sees the whole
- * program.)  That may be an interrupt, or a loop that runs in one, and a pointer
- * may be two bytes: one that has been seen is read again, whole. */
+ * program.)  That may be an interrupt, or a loop that runs in one, and a
+ * pointer may be two bytes: one that has been seen is read again, whole. */
 #define ASYNC__SET_HOOK(hook, function)                                       \
     do {                                                                      \
         ASYNC_CRITICAL_ENTER;                                                 \
@@ -1415,6 +1467,12 @@ void async__unready(async_loop *loop, async_node *node)
             async__hook(__VA_ARGS__);                                         \
         }                                                                     \
     } while (0)
+
+/* --- coroutines on a loop ------------------------------------------------ */
+
+/* loop->current is only looked at by what users call: it is set where a
+ * coroutine is entered, and cleared where a callback is. */
+#ifdef ASYNC_STATIC_ONLY
 #ifndef ASYNC_NO_CANCEL
 static void (*async__deliver_cancel)(async *co);
 #endif
@@ -1549,7 +1607,7 @@ void async__sleep(async *co, async_duration delay)
     async_loop *loop = async_loop_of(co);
     co->flags |= ASYNC__IS_SLEEPING;
     co->node.run = async__sleep_over;
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     if (delay == ASYNC_FOREVER) {
         async__list_init(&co->node.link); /* a list by itself */
         return;
@@ -1612,6 +1670,20 @@ static ASYNC__COLD void async__report_now(async_loop *loop,
     context.handle = handle;
     async_loop_call_exception_handler(loop, &context);
 }
+
+#ifdef ASYNC_STATIC_ONLY
+/* Tells of the error of a task that has ended, if nobody has taken it; once. */
+static void (*async__report_task)(async_future *future);
+static ASYNC__COLD void async__report_task_now(async_future *future)
+{
+    if (future->error == 0 || future->state != ASYNC__FINISHED ||
+        future->kind & ASYNC__RETRIEVED)
+        return;
+    future->kind |= ASYNC__RETRIEVED;
+    async__report_now(future->loop, "Task exception was never retrieved",
+                      future->error, future, NULL);
+}
+#endif
 
 /* --- running ------------------------------------------------------------- */
 
@@ -1685,6 +1757,13 @@ static void async__take_remote(async_loop *loop)
 }
 
 #ifdef ASYNC_STATIC_ONLY
+/* Somebody stops a loop: else what follows a run is never reached,
+ * and who sees the whole program leaves it away. */
+static unsigned char async__stops;
+#define ASYNC__IS_STOPPING(loop)                                              \
+    (async__stops && (loop)->state & ASYNC__STOPPING)
+#define ASYNC__IS_RUNNING(loop) (((loop)->state & ASYNC__RUNNING) != 0)
+
 /* Of what is called from interrupts. */
 static void (*async__take_calls)(async_loop *loop);
 
@@ -1692,7 +1771,8 @@ static void (*async__take_calls)(async_loop *loop);
 static void async__iterate(async_loop *loop)
 {
     async_link *link;
-    async__bare_poll(loop, async__list_empty(&loop->ready) && !loop->stopping);
+    async__bare_poll(loop, async__list_empty(&loop->ready) &&
+                              !ASYNC__IS_STOPPING(loop));
     ASYNC__CALL_HOOK(async__take_calls, loop);
     async__expire(loop);
     /* Most ticks wake nobody, and the sooner it sleeps again. */
@@ -1703,6 +1783,9 @@ static void async__iterate(async_loop *loop)
     loop->current = NULL;
 }
 #else
+#define ASYNC__IS_STOPPING(loop) ((loop)->stopping)
+#define ASYNC__IS_RUNNING(loop) ((loop)->running)
+
 /* Takes all that is ready, as a list that ends with NULL; or NULL. */
 static inline async_link *async__take_ready(async_loop *loop)
 {
@@ -1868,17 +1951,13 @@ int async_loop_run_forever(async_loop *loop)
         return async__running == loop ? ASYNC_ELOOPRUNNING
                                       : ASYNC_EOTHERRUNNING;
     async__running = loop;
+    loop->state |= ASYNC__RUNNING;
     ASYNC__HIDE(loop);
     do async__iterate(loop);
-    while (!loop->stopping);
-    loop->stopping = 0;
+    while (!ASYNC__IS_STOPPING(loop));
+    loop->state = 0;
     async__running = NULL;
     return 0;
-}
-
-int async_loop_is_running(const async_loop *loop)
-{
-    return async__running == loop;
 }
 #else
 int async_loop_run_forever(async_loop *loop)
@@ -1893,17 +1972,20 @@ int async_loop_run_forever(async_loop *loop)
     async__leave_loop(loop);
     return error;
 }
+#endif
 
 int async_loop_is_running(const async_loop *loop)
 {
-    return loop->running;
+    return ASYNC__IS_RUNNING(loop);
 }
-#endif
 
 void async_loop_stop(async_loop *loop)
 {
+#ifdef ASYNC_STATIC_ONLY
+    async__stops = 1;
+    loop->state |= ASYNC__STOPPING;
+#else
     loop->stopping = 1;
-#ifndef ASYNC_STATIC_ONLY
     loop->attend = ASYNC__POLL;
 #endif
     async__kick(loop);
@@ -1919,7 +2001,7 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
 {
     memset(loop, 0, sizeof *loop);
     async__list_init(&loop->tasks);
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async__list_init(&loop->timers);
 #else
     async__list_init(&loop->wheel.soon);
@@ -2038,11 +2120,14 @@ static void async__run_handle(async_node *node)
 {
     async_handle *handle = (async_handle *)(void *)node;
     async_loop *loop = handle->loop;
-    int error;
+    async_callback *callback = handle->callback;
+    void *argument = handle->argument;
+    int error, cancelled = handle->cancelled;
     loop->current = NULL;
+    ASYNC__FENCE(); /* an interrupt may schedule it again */
     handle->place = ASYNC__NOWHERE;
-    if (handle->cancelled) return;
-    error = handle->callback(handle->argument);
+    if (cancelled) return;
+    error = callback(argument);
     if (error < 0)
         async__report(loop, "Exception in callback", error, NULL, handle);
 }
@@ -2066,6 +2151,7 @@ static void async__run_handle(async_node *node)
     int error, cancelled = handle->cancelled;
     context.bindings = handle->bindings;
     loop->current = NULL;
+    ASYNC__FENCE(); /* an interrupt may schedule it again */
     handle->place = ASYNC__NOWHERE;
     if (handle->owned != ASYNC__CALLERS) {
         async__free_handle(loop, handle);
@@ -2142,7 +2228,7 @@ int async_loop_call_at(async_loop *loop, async_handle *handle, async_time when,
     handle = async__prepare(loop, handle, callback, argument, &error);
     if (handle == NULL) return error;
     handle->place = ASYNC__IN_TIMERS;
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     if (when == ASYNC_FOREVER) {
         handle->timer.deadline = when;
         async__list_init(&handle->timer.node.link); /* a list by itself */
@@ -2166,8 +2252,10 @@ int async_loop_call_soon_threadsafe(async_loop *loop, async_handle *handle,
                                     async_callback *callback, void *argument)
 {
     int owned = ASYNC__CALLERS;
+#if ASYNC_HOSTED
     if (async__running == loop)
         return async_loop_call_soon(loop, handle, callback, argument);
+#endif
     if (ASYNC__IS_CLOSED(loop)) return ASYNC_ELOOPCLOSED;
     if (handle == NULL) {
 #ifndef ASYNC_STATIC_ONLY
@@ -2227,6 +2315,7 @@ void async_loop_set_exception_handler(async_loop *loop,
     loop->handler_argument = argument;
 #ifdef ASYNC_STATIC_ONLY
     ASYNC__SET_HOOK(async__report_to, async__report_now);
+    ASYNC__SET_HOOK(async__report_task, async__report_task_now);
 #endif
 }
 
@@ -2295,6 +2384,7 @@ void async_loop_call_exception_handler(async_loop *loop,
 
 int async_future_set_result(async_future *future)
 {
+    ASYNC__CHECK_LOOP(future->loop, "async_future_set_result");
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         return ASYNC_ETASKRESULT;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
@@ -2304,6 +2394,7 @@ int async_future_set_result(async_future *future)
 
 int async_future_set_exception(async_future *future, int error)
 {
+    ASYNC__CHECK_LOOP(future->loop, "async_future_set_exception");
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         return ASYNC_ETASKEXCEPTION;
     if (future->state != ASYNC__PENDING) return ASYNC_EINVALSTATE;
@@ -2326,6 +2417,7 @@ int async_future_cancel(async_future *future)
         return ((async_operation *)(void *)future)
             ->cancel((async_operation *)(void *)future);
     }
+    ASYNC__CHECK_LOOP(future->loop, "async_future_cancel");
     future->kind |= ASYNC__RETRIEVED;
     if (future->state != ASYNC__PENDING) return 0;
     async__finish(future, ASYNC__CANCELLED, ASYNC_ECANCELED);
@@ -2480,7 +2572,7 @@ static void async__discard_list(async_loop *loop, async_link *link,
 /* Empties the ready queue and the timers, for good. */
 static void async__discard(async_loop *loop)
 {
-#if ASYNC_TIME_BITS == 32
+#if ASYNC_TIME_BITS != 64
     async__take_remote(loop);
     async__discard_list(loop, async__take_ready(loop), NULL);
     async__discard_list(loop, loop->timers.next, &loop->timers);

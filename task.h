@@ -115,14 +115,22 @@ static inline async_object async_task_object(async_task *task);
  *
  *     ASYNC_STATIC_TASK(blinker, ASYNC_FRAMES(blink, async_sleep));
  *     async_task_start(&blinker, loop, CO(blink, .pin = 13));
- *     ... &blinker.task ...
+ *     ... &blinker.task ...                 (C++: CO(blink, 13), by position)
  *
  * ASYNC_TASK_STORAGE(bytes)  the type, with `bytes` of frame stack
  * ASYNC_FRAMES(a, b, ...)    the bytes of a chain of up to eight awaits:
  *                            struct a awaiting struct b awaiting ...
+ * ASYNC_LARGER(x, y)         the larger of two such, for what awaits now one
+ *                            chain and now another: ASYNC_FRAMES(serve) +
+ *                            ASYNC_LARGER(ASYNC_FRAMES(get, async_sleep),
+ *                            ASYNC_FRAMES(put)); a constant, also in C++
  * async_task_start()         starts it, again if it has ended; needs no share
  *                            and gives none.  An error that nobody has taken
- *                            is reported when it starts again.
+ *                            is reported when it starts again; with
+ *                            ASYNC_STATIC_ONLY when the task ends, unless
+ *                            somebody awaits it then, has a done callback at
+ *                            it or holds it (async_task_retain).  The handler
+ *                            may start it again.
  * Errors   ASYNC_EBUSY while it runs, or somebody who awaited it has not yet
  *          gone on; ASYNC_ENOMEM when its first frame does not fit;
  *          ASYNC_ELOOPCLOSED.  A later await that does not fit raises
@@ -131,6 +139,7 @@ static inline async_object async_task_object(async_task *task);
 #define ASYNC_STATIC_TASK(name, bytes) static ASYNC_TASK_STORAGE(bytes) name
 #define ASYNC_FRAMES(...)                                                     \
     ASYNC__CAT(ASYNC__FRAMES_, ASYNC__COUNT(__VA_ARGS__))(__VA_ARGS__)
+#define ASYNC_LARGER(x, y) ((x) > (y) ? (x) : (y))
 #define async_task_start(storage, loop, object)                               \
     async__task_start(&(storage)->task, ASYNC__CO_OF(storage),                \
                       &(storage)->stack, sizeof (storage)->stack, (loop),     \
@@ -1076,7 +1085,7 @@ static async_task *async__task_of(const async *co)
 async_link *async__task_ended(async *co, int alone)
 {
     async_task *task = async__task_of(co);
-    int error = co->error;
+    int error = co->error, unheard;
     (void)alone;
     async__unlink(&task->all);
 #ifndef ASYNC_NO_CANCEL
@@ -1085,10 +1094,13 @@ async_link *async__task_ended(async *co, int alone)
         error = ASYNC_ECANCELED;
 #endif
     task->future.shares--;
+    unheard = async__list_empty(&task->future.waiters);
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
                   error);
+    if (task->future.shares == 1 && unheard)
+        ASYNC__CALL_HOOK(async__report_task, &task->future);
     return NULL;
 }
 
@@ -1122,13 +1134,11 @@ int async__task_place(async_task *task, size_t size, async_loop *loop,
     async *co = task->co;
     char *stack = (char *)(task + 1);
     async_future *future = &task->future;
+    ASYNC__CHECK_LOOP(loop, "async_task_start");
     if (future->loop != NULL) {
         if (future->state == ASYNC__PENDING || future->shares > 1)
             return ASYNC_EBUSY;
-        if (future->error != 0 && future->state == ASYNC__FINISHED &&
-            !(future->kind & ASYNC__RETRIEVED))
-            async__report(future->loop, "Task exception was never retrieved",
-                          future->error, future, NULL);
+        ASYNC__CALL_HOOK(async__report_task, future);
     }
     memset(task, 0, sizeof *task);
     async__paint(stack, size);
@@ -1719,6 +1729,7 @@ int async__task_cancel(async_future *future)
 {
     async_task *task = (async_task *)(void *)future;
     async *co = task->co;
+    ASYNC__CHECK_LOOP(future->loop, "async_task_cancel");
     if (future->state != ASYNC__PENDING) {
         future->kind |= ASYNC__RETRIEVED;
         return 0;

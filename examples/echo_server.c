@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 static struct {
-    async_tcp_server server;
+    async_listener server;
     long clients, most, served;
     long long bytes;
 } echo;
@@ -31,7 +31,8 @@ static ASYNC(serve)
 {
     ASYNC_BEGIN(serve);
     for (;;) {
-        AWAIT_CATCH(self->error, async_tcp_accept, &echo.server, &self->peer);
+        AWAIT_CATCH(self->error, async_listener_accept, &echo.server,
+                    &self->peer);
         if (!self->error) break;
         if (self->error == ASYNC_ECLOSED) ASYNC_RETURN();
         AWAIT(async_sleep, ASYNC_MS(100)); /* out of descriptors, perhaps */
@@ -64,7 +65,7 @@ static ASYNC(program)
     ASYNC_BEGIN(program);
     async_tcp_address(&address, "127.0.0.1", self->port);
     AWAIT(async_tcp_listen, &echo.server, (struct sockaddr *)&address, 1024);
-    printf("listening on port %d\n", async_tcp_server_port(&echo.server));
+    printf("listening on port %d\n", async_tcp_port(&echo.server));
     fflush(stdout);
     async_future_init(&self->never, async_loop_of(co));
     ASYNC_TRY {
@@ -73,7 +74,7 @@ static ASYNC(program)
     } ASYNC_FINALLY {
         /* Ctrl-C cancels this coroutine.  What is left when it ends,
          * async_run() cancels too, and waits for it. */
-        AWAIT(async_tcp_server_close, &echo.server);
+        AWAIT(async_listener_close, &echo.server);
     } ASYNC_END_TRY
     ASYNC_END;
 }

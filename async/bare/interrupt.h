@@ -34,7 +34,7 @@ extern "C" {
  * AWAIT(async_wait_until, condition, argument): goes on when the condition is
  * true; at once if it is so now.  It is asked in every iteration, so it must be
  * quick; who makes it true, an interrupt or a task, calls async_bare_wake()
- * behind.
+ * behind.  What it reads an interrupt must store at once: a byte, say.
  *
  * Errors   ASYNC_ENOTASK
  * Counterpart: PT_WAIT_UNTIL of protothreads.
@@ -53,18 +53,20 @@ typedef struct async_flag {
     volatile uint8_t up;
 } async_flag;
 
-/* From any interrupt, or from tasks: two stores of a byte. */
+/* From any interrupt, or from tasks of any loop: two stores of a byte.  What
+ * was stored before is seen by who takes it down. */
 static inline void async_flag_set(async_flag *flag, async_bare_loop *loop);
 
 /* AWAIT(async_flag_wait, flag): waits until it is up, and takes it down.  Of
- * several who wait, one goes on each time. */
+ * several who wait, all on one loop, one goes on each time. */
 struct async_flag_wait;
 ASYNC(async_flag_wait);
 
 /* ------------------------------------------------------------------------
  * RINGS
  *
- * Bytes from one interrupt to tasks, in a static buffer:
+ * Bytes from one interrupt, or the tasks of one loop, to the tasks of a loop
+ * that may be another one, in a static buffer:
  *
  *     static ASYNC_RING(32) received;                  holds 31
  *     ISR: async_ring_put(&received.ring, byte, &loop);
@@ -149,6 +151,7 @@ struct async_wait_until {
 
 static inline void async_flag_set(async_flag *flag, async_bare_loop *loop)
 {
+    ASYNC__FENCE();
     flag->up = 1;
     async_bare_wake(loop);
 }
@@ -172,15 +175,18 @@ static inline int async_ring_put(async_ring *ring, uint8_t byte,
                                  async_bare_loop *loop)
 {
     uint8_t in = ring->in, next = (uint8_t)(in + 1);
+    int error = 0;
     if (next == ring->size) next = 0;
-    async_bare_wake(loop);
     if (ring->lost || next == ring->out) {
         ring->lost = 1;
-        return ASYNC_EOVERRUN;
+        error = ASYNC_EOVERRUN;
+    } else {
+        ((volatile uint8_t *)(ring + 1))[in] = byte;
+        ASYNC__FENCE();
+        ring->in = next;
     }
-    ((volatile uint8_t *)(ring + 1))[in] = byte;
-    ring->in = next;
-    return 0;
+    async_bare_wake(loop); /* behind: its turn may come in between */
+    return error;
 }
 static inline uint8_t async_ring_count(const async_ring *ring)
 {
@@ -258,11 +264,7 @@ ASYNC(async_wait_until)
     if (loop == NULL) ASYNC_RAISE(ASYNC_ENOTASK);
     async_future_init(&self->met, &loop->base);
     self->watcher.run = async__watch;
-#ifdef ASYNC_STATIC_ONLY
     ASYNC__SET_HOOK(async__run_watchers, async__look_at_each);
-#else
-    async__run_watchers = async__look_at_each;
-#endif
     async__list_append(&loop->watchers, &self->watcher.link);
     ASYNC__WAIT_FOR(&self->met);
     (void)async__awaited(co);
@@ -286,6 +288,7 @@ ASYNC(async_flag_wait)
     while (!self->flag->up)
         ASYNC_AWAIT(async_wait_until, async__flag_is_up, self->flag);
     self->flag->up = 0;
+    ASYNC__FENCE();
     ASYNC_END;
 }
 
@@ -309,6 +312,7 @@ ASYNC(async_ring_get)
         ASYNC_RAISE(ASYNC_EOVERRUN);
     }
     self->frame.result = ((volatile uint8_t *)(self->ring + 1))[out];
+    ASYNC__FENCE();
     out++;
     self->ring->out = out == self->ring->size ? 0 : out;
     ASYNC_RETURN(self->frame.result);

@@ -14,16 +14,21 @@
  *         async_bare_run(&loop);
  *     }
  *
+ * (.pin is C; in C++ arguments go by position: blink, 13.)
+ *
  * It needs two functions of the board:
  *
  *     uint32_t ticks(void)               counts up, and wraps at 2^32
  *     void sleep_until(uint32_t when)    see async_bare_sleep
+ *
+ * (With ASYNC_TIME_BITS 16 it is uint16_t, and wraps at 2^16.)
  *
  * One iteration: sleep, if nothing is ready, until an interrupt; then run what
  * was ready, and the timers that are due, in asyncio's order.
  *
  *   THE LOOP           its making and running
  *   INTERRUPTS         waking it
+ *   PRIORITIES         loops that interrupt each other
  *   WATCHDOG           a hook in each iteration
  *   COUNTERS           how busy it is, and how late
  *   PRIVATE
@@ -44,9 +49,11 @@ extern "C" {
  * ------------------------------------------------------------------------ */
 typedef struct async_bare_loop async_bare_loop;
 
-/* The board's clock.  It may tick at any rate, ASYNC_TICKS_PER_SECOND, and wrap
- * at 2^32; one of 16 bits must be extended.  (With ASYNC_TIME_BITS 64 it has
- * nanoseconds, and does not wrap.)  Called often, from the loop. */
+/* The board's clock.  Of several loops each calls it, also from interrupts, if
+ * one runs there: what is not read at once needs a critical section.  It may
+ * tick at any rate, ASYNC_TICKS_PER_SECOND, and wrap at 2^32; one of 16 bits
+ * must be extended, or is enough with ASYNC_TIME_BITS 16.  (With 64 it has
+ * nanoseconds, and does not wrap.)  Called often. */
 typedef async_time async_bare_ticks(void);
 
 /* Sleeps until an interrupt.  Called with interrupts off, when nothing is
@@ -71,13 +78,18 @@ typedef void async_bare_sleep(async_time when);
 void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
                           async_bare_sleep *sleep_until);
 
-/* Runs the loop until async_loop_stop(): on firmware, for ever.
+/* Runs the loop until async_loop_stop(): on firmware, for ever.  Inside another
+ * loop's task or turn, that is the running loop again behind it; inside its own
+ * it returns at once.
  * Counterpart: loop.run_forever(). */
 void async_bare_run(async_bare_loop *loop);
 
 /* Runs one iteration without sleeping, for a program that has a loop of its
- * own (Arduino's loop(), say, or another bare loop's task).
- * Returns  the tick at which it must be called again; ASYNC_NO_WAIT: at once;
+ * own (Arduino's loop(), say, or another bare loop's task), or in an interrupt:
+ * see PRIORITIES.  Inside a turn or a run of the same loop, which an interrupt
+ * may find, it runs nothing: the loop is woken, and runs it when it goes on.
+ * Returns  the tick at which it must be called again; ASYNC_NO_WAIT: at once,
+ *          or, inside itself, that it is left to the turn outside;
  *          ASYNC_FOREVER: after an interrupt */
 async_time async_bare_turn(async_bare_loop *loop);
 
@@ -88,6 +100,59 @@ async_time async_bare_turn(async_bare_loop *loop);
 /* The loop does not sleep before it has run an iteration.  From any interrupt:
  * it stores one byte. */
 static inline void async_bare_wake(async_bare_loop *loop);
+
+/* ------------------------------------------------------------------------
+ * PRIORITIES
+ *
+ * Optional: a second loop, whose turns run in an interrupt, and so in the midst
+ * of the tasks of the one that main() runs.  While one of those computes, the
+ * tasks of the other are not late.  What runs the turn is an interrupt of
+ * software, below those of hardware, which ask for it:
+ *
+ *     static async_bare_loop low = ..., high = ...;
+ *     void SysTick_Handler(void)
+ *     {
+ *         ticks++;
+ *         SCB->ICSR = SCB_ICSR_PENDSVSET_Msk;        PendSV: the lowest
+ *     }
+ *     void PendSV_Handler(void)
+ *     {
+ *         while (async_bare_turn(&high) == ASYNC_NO_WAIT) {}
+ *     }
+ *     int main(void)
+ *     {
+ *         start the tasks of both, and then the clock
+ *         async_bare_run(&low);
+ *     }
+ *
+ * RISC-V has the machine's software interrupt for it, whose handler lets those
+ * of hardware through; AVR a change of a pin that is an output, in which sei()
+ * does the same, and a flag keeps it from beginning twice.  Such handlers are
+ * in examples/firmware/boards.  There may be more loops, each at one priority.
+ *
+ * Time       A tick ends the sleep of `low` as well.  A board that has none but
+ *            an alarm sets one for what the turn returns, too.
+ * Between    From tasks, callbacks and interrupts of any priority, for a loop
+ * them       of any: async_bare_wake(), async_flag_set(), async_ring_put() and
+ *            async_loop_call_soon_threadsafe() with a handle.  What was stored
+ *            before is seen by who is told.  They ask for no interrupt: if the
+ *            next tick is too late, do so behind.  One end of a ring is used at
+ *            one priority; those who wait for a flag are of one loop.
+ * Not        All else belongs to the loop's own tasks and callbacks, and to
+ *            main() while there are no interrupts yet: tasks, futures, timers,
+ *            locks, queues.  To start or cancel a task or to finish a future of
+ *            another loop than that which runs traps, from the first turn
+ *            inside another loop on.  What else is done wrong is not seen.
+ * Data       that both read and write, and that is wider than the processor,
+ *            stands between ASYNC_CRITICAL_ENTER and ASYNC_CRITICAL_EXIT.
+ * Memory     A turn has its stack on top of that of what it interrupts.  Loops
+ *            with a heap must not share an allocator, unless that turns
+ *            interrupts off.
+ * Errors     go to the handler of the task's loop, at its priority.
+ * Counters   of a loop contain what has interrupted it.
+ *
+ * All of this is about one processor; a second core is another matter.
+ * ------------------------------------------------------------------------ */
 
 /* ------------------------------------------------------------------------
  * WATCHDOG
@@ -186,6 +251,7 @@ struct async_bare_loop {
 
 static inline void async_bare_wake(async_bare_loop *loop)
 {
+    ASYNC__FENCE();
     loop->woken = 1;
 }
 
@@ -265,11 +331,8 @@ static void async__bare_look(async_bare_loop *loop, async_time polled,
 #endif
     ASYNC_BARE_WATCHDOG();
     loop->woken = 0; /* before the looking: what comes from here on counts */
-#ifdef ASYNC_STATIC_ONLY
+    ASYNC__FENCE();
     ASYNC__CALL_HOOK(async__run_watchers, loop);
-#else
-    if (async__run_watchers != NULL) async__run_watchers(loop);
-#endif
 }
 
 /* Whether to sleep is decided with interrupts off: what comes from then on
@@ -366,12 +429,6 @@ void async_bare_loop_init(async_bare_loop *loop, async_bare_ticks *ticks,
 #endif
 }
 
-#ifdef ASYNC_STATIC_ONLY
-#define ASYNC__BARE_RUNNING(loop, is) ((void)0)
-#else
-#define ASYNC__BARE_RUNNING(loop, is) ((loop)->base.running = (is))
-#endif
-
 static void async__bare_iterate(async_bare_loop *loop)
 {
     (void)async__iterate(&loop->base);
@@ -380,30 +437,52 @@ static void async__bare_iterate(async_bare_loop *loop)
 #endif
 }
 
+/* A stop is spent by the run that it ends, not by a turn. */
+#ifdef ASYNC_STATIC_ONLY
+#define ASYNC__BARE_ENTER(loop) ((loop)->base.state |= ASYNC__RUNNING)
+#define ASYNC__BARE_LEAVE_TURN(loop) ((loop)->base.state &= ASYNC__STOPPING)
+#define ASYNC__BARE_LEAVE(loop) ((loop)->base.state = 0)
+#else
+#define ASYNC__BARE_ENTER(loop) ((loop)->base.running = 1)
+#define ASYNC__BARE_LEAVE_TURN(loop) ((loop)->base.running = 0)
+#define ASYNC__BARE_LEAVE(loop)                                               \
+    ((loop)->base.stopping = (loop)->base.running = 0)
+#endif
+
+/* An interrupt that comes between two stores of this, or before the first, runs
+ * its turn and is over: it leaves both as they were. */
 async_time async_bare_turn(async_bare_loop *loop)
 {
     async_loop *outer = async__running;
     async_time deadline;
     loop->woken = 1; /* the poll does not sleep */
+    if (ASYNC__IS_RUNNING(&loop->base)) return ASYNC_NO_WAIT;
+    ASYNC__BARE_ENTER(loop);
     async__running = &loop->base;
-    ASYNC__BARE_RUNNING(loop, 1);
+    if (outer != NULL) ASYNC__IS_NESTED();
+    ASYNC__FENCE();
     async__bare_iterate(loop);
-    ASYNC__BARE_RUNNING(loop, 0);
-    async__running = outer;
     deadline = async__poll_deadline(&loop->base);
+    ASYNC__FENCE();
+    async__running = outer;
+    ASYNC__BARE_LEAVE_TURN(loop);
+    ASYNC__FENCE(); /* who came before this has woken it, at least */
     return loop->woken ? ASYNC_NO_WAIT : deadline;
 }
 
 void async_bare_run(async_bare_loop *loop)
 {
-    async__running = &loop->base;
-    ASYNC__BARE_RUNNING(loop, 1);
+    async_loop *outer = async__running;
     ASYNC__HIDE(loop);
+    if (ASYNC__IS_RUNNING(&loop->base)) return;
+    ASYNC__BARE_ENTER(loop);
+    async__running = &loop->base;
+    ASYNC__FENCE();
     do async__bare_iterate(loop);
-    while (!loop->base.stopping);
-    ASYNC__BARE_RUNNING(loop, 0);
-    loop->base.stopping = 0;
-    async__running = NULL;
+    while (!ASYNC__IS_STOPPING(&loop->base));
+    ASYNC__FENCE();
+    async__running = outer;
+    ASYNC__BARE_LEAVE(loop);
 }
 
 #ifdef __cplusplus

@@ -177,6 +177,10 @@ static void async__slot_ended(async_node *node)
     async__slot *slot = (async__slot *)(void *)node;
     node->link.prev = NULL;
     slot->task->future.loop->current = NULL;
+#ifdef ASYNC_STATIC_ONLY
+    if (slot->task->future.shares == 1)
+        ASYNC__CALL_HOOK(async__report_task, &slot->task->future);
+#endif
     async_bare_wake((async_bare_loop *)(void *)slot->task->future.loop);
 }
 

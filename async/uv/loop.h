@@ -59,7 +59,12 @@ struct async_uv_loop {
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
     unsigned interrupt_takers; /* of the program's, for SIGINT: signal.h */
-    unsigned char owns;
+    char *read_buffer;    /* for transports, when the first of them reads */
+    size_t clients;       /* of servers, whose memory is the loop's */
+    unsigned char owns, closing;
+    /* What poll.h watches, by descriptor: a hash table, and its first size. */
+    struct async__poll **polls, *few_polls[8];
+    size_t poll_buckets, poll_count;
 };
 
 /* Makes a loop in the caller's storage, which must not move until it is
@@ -83,7 +88,7 @@ struct async_uv_loop {
  * closed: call its uv_run() once more, as always, before uv_loop_close().  (So
  * close this before a uv_walk() that closes whatever it finds.)  It may be
  * closed from a callback of libuv when no task is pending; for tasks that are,
- * closing runs it. */
+ * or clients of a server, closing runs it. */
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator);
 
@@ -124,6 +129,11 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
 /* Adds to what is closed with the loop: run() begins to.  Take it out, with
  * async__unlink() unless link.prev is NULL, when it is closed. */
 void async__uv_opened(async_loop *loop, async_node *resource);
+
+/* A buffer of ASYNC__UV_READ_BUFFER bytes for what is copied from it at once;
+ * NULL without memory. */
+enum { ASYNC__UV_READ_BUFFER = 65536 };
+char *async__uv_read_buffer(async_loop *loop);
 
 #define ASYNC__UV_RUN_INTO(place, name, ...)                                  \
     async__uv_run_into(                                                       \
@@ -329,6 +339,15 @@ void async__uv_opened(async_loop *loop, async_node *resource)
     async__list_append(&async__uv(loop)->resources, &resource->link);
 }
 
+char *async__uv_read_buffer(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    if (loop->read_buffer == NULL)
+        loop->read_buffer =
+            (char *)async__allocate_large(base, ASYNC__UV_READ_BUFFER);
+    return loop->read_buffer;
+}
+
 static void async__uv_closed(uv_handle_t *handle)
 {
     async__uv_handles *handles = (async__uv_handles *)handle->data;
@@ -349,6 +368,10 @@ static void async__uv_close(async_loop *base)
     async__uv_handles *handles = loop->handles;
     async_link *link;
     base->kick = NULL;
+    loop->closing = 1;
+    if (loop->read_buffer != NULL)
+        async__release_large(base, loop->read_buffer, ASYNC__UV_READ_BUFFER);
+    loop->read_buffer = NULL;
     uv_close((uv_handle_t *)&handles->wakeup, async__uv_closed);
     uv_close((uv_handle_t *)&handles->timer, async__uv_closed);
     uv_close((uv_handle_t *)&handles->prepare, async__uv_closed);
@@ -366,9 +389,9 @@ static void async__uv_close(async_loop *base)
         }
         return;
     }
-    /* Tasks that are about to be dropped may have streams in their frames;
-     * others keep them until libuv, which the program runs, has let go. */
-    if (!async__list_empty(&base->tasks))
+    /* Tasks that are about to be dropped may have streams in their frames, and
+     * servers have their clients in the loop's memory; others keep them until libuv, which the program runs, has let go. */
+    if (!async__list_empty(&base->tasks) || loop->clients > 0)
         while (!async__list_empty(&loop->resources))
             uv_run(loop->uv, UV_RUN_ONCE);
     while (!async__list_empty(&loop->resources))
@@ -407,7 +430,14 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
     loop->interrupt_takers = 0;
+    memset(loop->few_polls, 0, sizeof loop->few_polls);
+    loop->polls = loop->few_polls;
+    loop->poll_buckets = sizeof loop->few_polls / sizeof loop->few_polls[0];
+    loop->poll_count = 0;
     loop->owns = uv == NULL;
+    loop->clients = 0;
+    loop->closing = 0;
+    loop->read_buffer = NULL;
     loop->uv = loop->owns ? &loop->own : uv;
     if (loop->owns) {
         handles = &loop->own_handles;

@@ -7,10 +7,10 @@
  *     AWAIT(async_stream_write, &self->peer, self->buf, self->n);
  *     AWAIT(async_stream_close, &self->peer);
  *
- * A stream is a struct of the caller's, zeroed, which tcp.h opens (and a
- * process has up to three: process.h).  It must neither move nor go until it
- * has been closed: libuv has pointers to it, and async_stream_close() is what
- * waits until it has none.  Close it in a FINALLY.
+ * A stream is a struct of the caller's, zeroed, which tcp.h, pipe.h or tty.h
+ * opens; a process has up to three (process.h).  It must neither move nor go
+ * until it has been closed: libuv has pointers to it, and async_stream_close()
+ * is what waits until it has none.  Close it in a FINALLY.
  *
  * From tasks on a loop of async/uv/loop.h, the one on which it was opened
  * (ASYNC_EOTHERLOOP, ASYNC_ENOTASK).  One task may read while others write.
@@ -34,12 +34,14 @@ typedef struct async_stream {
         uv_stream_t stream;
         uv_tcp_t tcp;
         uv_pipe_t pipe;
+        uv_tty_t tty;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
     async_loop *loop;
     async_node resource;      /* among those that are closed with the loop */
     async_operation *waiter;  /* of the task that reads, or accepts */
     struct async_stream_close *closers;
+    void (*closed)(struct async_stream *stream, int loop_is); /* or NULL */
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
@@ -112,15 +114,34 @@ ASYNC(async_stream_close);
 /* Whether reading and writing may work: it is open and not being closed. */
 static inline int async_stream_is_open(const async_stream *stream);
 
+/* The address of this end, or of the other one, as text: "127.0.0.1:8080",
+ * "[::1]:8080", "[fe80::1%2]:8080", the path of a Unix socket, "" for one that
+ * has none, and with an @ in front one of Linux's abstract names.
+ * size     of the text, its 0 included; 64 are enough for an internet address
+ * Returns  0, or ASYNC_ECLOSED, -ENOBUFS when it does not fit, -ENOTCONN, and
+ *          -ENOTSOCK for a terminal or a pipe that is no socket
+ * Counterpart: transport.get_extra_info("sockname"), ("peername"). */
+int async_stream_sockname(const async_stream *stream, char *text, size_t size);
+int async_stream_peername(const async_stream *stream, char *text, size_t size);
+
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
+enum { ASYNC__LOOP_GONE, ASYNC__LOOP_CLOSING, ASYNC__LOOP_OPEN };
 enum { ASYNC__UNOPENED, ASYNC__OPEN, ASYNC__CLOSING };
 
 static inline int async_stream_is_open(const async_stream *stream)
 {
     return stream->state == ASYNC__OPEN;
 }
+
+/* Why a coroutine cannot open the stream, or 0. */
+int async__stream_check_unopened(const async_stream *stream, const async *co);
+
+/* Opens it with a new handle: UV_TCP, UV_NAMED_PIPE.  From then on it must be
+ * closed, whatever comes of it.  Returns 0, or why that failed. */
+int async__stream_open(async_stream *stream, const async *co,
+                       uv_handle_type kind);
 
 /* Marks a stream as open, whose handle has been initialised. */
 void async__stream_opened(async_stream *stream, async_loop *loop);
@@ -178,6 +199,8 @@ static inline async_operation *async__stream_waiting(const async_stream *stream)
 #if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_STREAM_IMPLEMENTED)
 #define CAESURA_UV_STREAM_IMPLEMENTED
 
+#include <stdio.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -203,13 +226,18 @@ static void async__stream_on_close(uv_handle_t *handle)
 {
     async_stream *stream = (async_stream *)handle->data;
     struct async_stream_close *closer = stream->closers, *next;
-    if (stream->resource.link.prev != NULL)
+    int loop_is = ASYNC__LOOP_GONE;
+    if (stream->resource.link.prev != NULL) {
         async__unlink(&stream->resource.link);
+        loop_is = async__uv(stream->loop)->closing ? ASYNC__LOOP_CLOSING
+                                                   : ASYNC__LOOP_OPEN;
+    }
     stream->state = ASYNC__UNOPENED;
     for (; closer != NULL; closer = next) {
         next = closer->next;
         async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
     }
+    if (stream->closed != NULL) stream->closed(stream, loop_is);
 }
 
 void async__stream_begin_close(async_stream *stream)
@@ -222,6 +250,9 @@ void async__stream_begin_close(async_stream *stream)
     stream->waiter = NULL;
     if (waiter != NULL)
         async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    /* A terminal is others' too: it gets back the mode that it had. */
+    if (stream->handle.any.type == UV_TTY)
+        uv_tty_set_mode(&stream->handle.tty, UV_TTY_MODE_NORMAL);
     uv_close(&stream->handle.any, async__stream_on_close);
 }
 
@@ -237,6 +268,7 @@ void async__stream_opened(async_stream *stream, async_loop *loop)
     stream->loop = loop;
     stream->waiter = NULL;
     stream->closers = NULL;
+    stream->closed = NULL;
     stream->unread = NULL;
     stream->error = 0;
     stream->state = ASYNC__OPEN;
@@ -246,6 +278,25 @@ void async__stream_opened(async_stream *stream, async_loop *loop)
     stream->handle.any.data = stream;
     stream->resource.run = async__stream_close_resource;
     async__uv_opened(loop, &stream->resource);
+}
+
+int async__stream_check_unopened(const async_stream *stream, const async *co)
+{
+    int error = async__uv_check(co);
+    return !error && stream->state != ASYNC__UNOPENED ? ASYNC_EBUSY : error;
+}
+
+int async__stream_open(async_stream *stream, const async *co,
+                       uv_handle_type kind)
+{
+    int error = async__stream_check_unopened(stream, co);
+    uv_loop_t *uv;
+    if (error) return error;
+    uv = async_uv_loop_of(async_loop_of(co));
+    error = kind == UV_NAMED_PIPE ? uv_pipe_init(uv, &stream->handle.pipe, 0)
+                                  : uv_tcp_init(uv, &stream->handle.tcp);
+    if (!error) async__stream_opened(stream, async_loop_of(co));
+    return error;
 }
 
 /* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
@@ -497,6 +548,71 @@ ASYNC(async_stream_shutdown)
     if (error) ASYNC_RAISE(error);
     ASYNC__AWAIT_REQUEST(&self->done);
     ASYNC_END;
+}
+
+/* --- names --------------------------------------------------------------- */
+
+static int async__name_of_address(const struct sockaddr_storage *address,
+                                  char *text, size_t size)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    char numbers[INET6_ADDRSTRLEN] = "";
+    int length;
+    if (address->ss_family == AF_INET) {
+        uv_ip4_name(four, numbers, sizeof numbers);
+        length = snprintf(text, size, "%s:%d", numbers, ntohs(four->sin_port));
+    } else {
+        uv_ip6_name(six, numbers, sizeof numbers);
+        length = six->sin6_scope_id != 0
+                     ? snprintf(text, size, "[%s%%%lu]:%d", numbers,
+                                (unsigned long)six->sin6_scope_id,
+                                ntohs(six->sin6_port))
+                     : snprintf(text, size, "[%s]:%d", numbers,
+                                ntohs(six->sin6_port));
+    }
+    return length >= 0 && (size_t)length < size ? 0 : (int)UV_ENOBUFS;
+}
+
+/* libuv gives paths by their length, and abstract names begin with a 0. */
+static int async__name_of_pipe(const uv_pipe_t *pipe, int peer, char *text,
+                               size_t size)
+{
+    int error;
+    if (size == 0) return UV_ENOBUFS;
+    text[0] = '\0';
+    error = peer ? uv_pipe_getpeername(pipe, text, &size)
+                 : uv_pipe_getsockname(pipe, text, &size);
+    if (error) return error;
+    if (size > 0 && text[0] == '\0') text[0] = '@';
+    text[size] = '\0';
+    return 0;
+}
+
+static int async__stream_name(const async_stream *stream, int peer, char *text,
+                              size_t size)
+{
+    struct sockaddr_storage address;
+    int error, length = sizeof address;
+    if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (stream->handle.any.type == UV_NAMED_PIPE)
+        return async__name_of_pipe(&stream->handle.pipe, peer, text, size);
+    if (stream->handle.any.type != UV_TCP) return UV_ENOTSOCK;
+    error = peer ? uv_tcp_getpeername(&stream->handle.tcp,
+                                      (struct sockaddr *)&address, &length)
+                 : uv_tcp_getsockname(&stream->handle.tcp,
+                                      (struct sockaddr *)&address, &length);
+    return error ? error : async__name_of_address(&address, text, size);
+}
+
+int async_stream_sockname(const async_stream *stream, char *text, size_t size)
+{
+    return async__stream_name(stream, 0, text, size);
+}
+
+int async_stream_peername(const async_stream *stream, char *text, size_t size)
+{
+    return async__stream_name(stream, 1, text, size);
 }
 
 #ifdef __cplusplus

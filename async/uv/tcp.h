@@ -1,14 +1,15 @@
-/* tcp.h - TCP: connecting, listening, accepting
+/* tcp.h - TCP: connecting, listening, options
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- * Both ends are an async_stream; see stream.h for what can be done with it.
+ * Both ends are an async_stream; see stream.h for what can be done with it, and
+ * listener.h for how connections are accepted.
  * Connections are opened with TCP_NODELAY, as asyncio does.
  */
 #ifndef CAESURA_UV_TCP_H
 #define CAESURA_UV_TCP_H
 
-#include "stream.h"
+#include "listener.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,13 +39,10 @@ struct async_tcp_connect {
 };
 ASYNC(async_tcp_connect);
 
-typedef struct async_tcp_server {
-    async_stream listener;
-    /* The rest is private. */
-    int pending, error;
-} async_tcp_server;
-
-/* AWAIT(async_tcp_listen, server, address, backlog): opens a zeroed server.
+/* AWAIT(async_tcp_listen, listener, address, backlog): opens a zeroed
+ * listener; see listener.h for what can be done with it.
+ * address  a const struct sockaddr *; its port may be 0, and the system then
+ *          chooses one: async_tcp_port()
  * backlog  how many connections the system keeps until they are accepted;
  *          0: 128
  * Errors   -EADDRINUSE, -EACCES ...; ASYNC_EBUSY when it is open.  After an
@@ -52,42 +50,45 @@ typedef struct async_tcp_server {
  * Counterpart: asyncio.start_server(), uv_listen(). */
 struct async_tcp_listen {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *listener;
     const struct sockaddr *address;
     int backlog;
     int error;
 };
 ASYNC(async_tcp_listen);
 
-/* AWAIT(async_tcp_accept, server, stream): waits for a connection and opens
- * the zeroed stream on it.
- * Errors   ASYNC_ECLOSED when the server is closed; ASYNC_EBUSY when another
- *          task accepts, or the stream is open; -EMFILE ..., and then the
- *          server goes on: try again later.  (Of libuv 1.44 one does not hear
- *          of a lack of descriptors: it drops the connection.)
- * Cancel   at once; a connection that had come is there for the next accept
- * Counterpart: the callback of asyncio.start_server(), uv_accept(). */
-struct async_tcp_accept {
+/* AWAIT(async_tcp_open, stream, socket): opens a zeroed stream on a connection
+ * that was made elsewhere.
+ * socket   the stream's from then on, which makes it nonblocking and closes it
+ * Errors   ASYNC_EINVAL when it is not TCP's, or not open; -EEXIST when the
+ *          loop waits for it already; ASYNC_EBUSY when the stream is open.
+ *          After an error the stream is closed, and the socket the caller's.
+ * Counterpart: loop.connect_accepted_socket(), uv_tcp_open(). */
+struct async_tcp_open {
     ASYNC_FRAME;
-    async_tcp_server *server;
     async_stream *stream;
+    uv_os_sock_t socket;
     int error;
-    async_operation arrival;
 };
-ASYNC(async_tcp_accept);
+ASYNC(async_tcp_open);
 
-/* AWAIT(async_tcp_server_close, server): stops listening; who accepts gets
- * ASYNC_ECLOSED.  Connections that were accepted go on.
- * Cancel   raised when it is closed all the same
- * Counterpart: Server.close(). */
-struct async_tcp_server_close {
-    ASYNC_FRAME;
-    async_tcp_server *server;
-};
-ASYNC(async_tcp_server_close);
+/* Whether small writes go out at once; as opened they do.  These return 0,
+ * ASYNC_ECLOSED, ASYNC_EINVAL for what is not TCP, or the system's error.
+ * Counterpart: uv_tcp_nodelay(). */
+int async_tcp_nodelay(async_stream *stream, int on);
 
-/* The port that a server listens on, 0 when it does not. */
-int async_tcp_server_port(const async_tcp_server *server);
+/* Whether the system asks a silent peer if it is still there.
+ * seconds  of silence before it does, at least 1
+ * Counterpart: uv_tcp_keepalive(). */
+int async_tcp_keepalive(async_stream *stream, int on, unsigned seconds);
+
+/* On Windows, whether a listener has several accepts under way at a time;
+ * elsewhere it changes nothing.
+ * Counterpart: uv_tcp_simultaneous_accepts(). */
+int async_tcp_simultaneous_accepts(async_listener *listener, int on);
+
+/* The port that a listener listens on, 0 when it does not, or not by TCP. */
+int async_tcp_port(const async_listener *listener);
 
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -114,18 +115,6 @@ int async_tcp_address(struct sockaddr_storage *address, const char *ip,
     return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
 }
 
-/* Makes the handle; the stream is open from then on, whatever comes of it. */
-static int async__tcp_open(async_stream *stream, async *co)
-{
-    int error = async__uv_check(co);
-    if (error) return error;
-    if (stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
-    error = uv_tcp_init(async_uv_loop_of(async_loop_of(co)),
-                        &stream->handle.tcp);
-    if (!error) async__stream_opened(stream, async_loop_of(co));
-    return error;
-}
-
 /* --- connect ------------------------------------------------------------- */
 
 static void async__connect_on_done(uv_connect_t *request, int status)
@@ -145,7 +134,7 @@ static int async__connect_cancel(async_operation *operation)
 ASYNC(async_tcp_connect)
 {
     ASYNC_BEGIN(async_tcp_connect);
-    self->error = async__tcp_open(self->stream, co);
+    self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
         async_operation_init(&self->connected, self->stream->loop,
@@ -163,88 +152,86 @@ ASYNC(async_tcp_connect)
     ASYNC_END;
 }
 
-/* --- listen, accept ------------------------------------------------------ */
+/* --- adopting ------------------------------------------------------------ */
 
-static void async__server_on_connection(uv_stream_t *handle, int status)
+static int async__tcp_adopt(struct async_tcp_open *self)
 {
-    async_tcp_server *server = (async_tcp_server *)handle->data;
-    async_operation *waiter = async__stream_waiting(&server->listener);
-    if (status < 0)
-        server->error = status;
-    else
-        server->pending++; /* on Windows several come before an accept */
-    if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
+    int error;
+#ifndef _WIN32 /* where that is asked of descriptors alone */
+    if (uv_guess_handle(self->socket) != UV_TCP) return ASYNC_EINVAL;
+#endif
+    error = uv_tcp_open(&self->stream->handle.tcp, self->socket);
+    if (!error) uv_tcp_nodelay(&self->stream->handle.tcp, 1);
+    return error;
 }
 
-ASYNC(async_tcp_listen)
+ASYNC(async_tcp_open)
 {
-    ASYNC_BEGIN(async_tcp_listen);
-    self->error = async__tcp_open(&self->server->listener, co);
+    ASYNC_BEGIN(async_tcp_open);
+    self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
-    self->server->pending = self->server->error = 0;
-    self->error = uv_tcp_bind(&self->server->listener.handle.tcp,
-                              self->address, 0);
-    if (!self->error)
-        self->error = uv_listen(&self->server->listener.handle.stream,
-                                self->backlog > 0 ? self->backlog : 128,
-                                async__server_on_connection);
-    if (self->error) {
-        ASYNC_AWAIT(async_stream_close, &self->server->listener);
-        ASYNC_RAISE(self->error);
-    }
-    ASYNC_END;
-}
-
-ASYNC(async_tcp_accept)
-{
-    ASYNC_BEGIN(async_tcp_accept);
-    self->error = async__stream_check(&self->server->listener, co);
-    if (self->error) ASYNC_RAISE(self->error);
-    if (self->server->listener.waiter != NULL ||
-        self->stream->state != ASYNC__UNOPENED)
-        ASYNC_RAISE(ASYNC_EBUSY);
-    while (!self->server->pending) {
-        if (self->server->error) {
-            self->error = self->server->error;
-            self->server->error = 0;
-            ASYNC_RAISE(self->error);
-        }
-        async__stream_wait(&self->server->listener, &self->arrival);
-        ASYNC__WAIT_FOR(&self->arrival.future);
-        if (self->server->listener.waiter == &self->arrival)
-            self->server->listener.waiter = NULL;
-        (void)async__awaited(co);
-        async__drop(co);
-        ASYNC__CHECK;
-        if (!async_stream_is_open(&self->server->listener))
-            ASYNC_RAISE(ASYNC_ECLOSED);
-    }
-    self->error = async__tcp_open(self->stream, co);
-    if (self->error) ASYNC_RAISE(self->error);
-    self->server->pending--;
-    self->error = uv_accept(&self->server->listener.handle.stream,
-                            &self->stream->handle.stream);
+    self->error = async__tcp_adopt(self);
     if (self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);
     }
-    uv_tcp_nodelay(&self->stream->handle.tcp, 1);
     ASYNC_END;
 }
 
-ASYNC(async_tcp_server_close)
+/* --- listen -------------------------------------------------------------- */
+
+ASYNC(async_tcp_listen)
 {
-    ASYNC_BEGIN(async_tcp_server_close);
-    ASYNC_AWAIT(async_stream_close, &self->server->listener);
+    ASYNC_BEGIN(async_tcp_listen);
+    self->error = async__stream_open(&self->listener->stream, co, UV_TCP);
+    if (self->error) ASYNC_RAISE(self->error);
+    self->error = uv_tcp_bind(&self->listener->stream.handle.tcp,
+                              self->address, 0);
+    if (!self->error)
+        self->error = async__listener_start(self->listener, self->backlog);
+    if (self->error) {
+        ASYNC_AWAIT(async_stream_close, &self->listener->stream);
+        ASYNC_RAISE(self->error);
+    }
     ASYNC_END;
 }
 
-int async_tcp_server_port(const async_tcp_server *server)
+/* --- options ------------------------------------------------------------- */
+
+static int async__tcp_check(const async_stream *stream)
+{
+    if (!async_stream_is_open(stream)) return ASYNC_ECLOSED;
+    return stream->handle.any.type == UV_TCP ? 0 : ASYNC_EINVAL;
+}
+
+int async_tcp_nodelay(async_stream *stream, int on)
+{
+    int error = async__tcp_check(stream);
+    return error ? error : uv_tcp_nodelay(&stream->handle.tcp, on);
+}
+
+int async_tcp_keepalive(async_stream *stream, int on, unsigned seconds)
+{
+    int error = async__tcp_check(stream);
+    if (!error && on && seconds == 0) error = ASYNC_EINVAL;
+    return error ? error
+                 : uv_tcp_keepalive(&stream->handle.tcp, on, seconds);
+}
+
+int async_tcp_simultaneous_accepts(async_listener *listener, int on)
+{
+    int error = async__tcp_check(&listener->stream);
+    return error ? error
+                 : uv_tcp_simultaneous_accepts(&listener->stream.handle.tcp,
+                                               on);
+}
+
+int async_tcp_port(const async_listener *listener)
 {
     struct sockaddr_storage address;
     int size = sizeof address;
-    if (!async_stream_is_open(&server->listener) ||
-        uv_tcp_getsockname(&server->listener.handle.tcp,
+    if (async__tcp_check(&listener->stream) != 0 ||
+        uv_tcp_getsockname(&listener->stream.handle.tcp,
                            (struct sockaddr *)&address, &size) != 0)
         return 0;
     if (address.ss_family == AF_INET6)

@@ -23,11 +23,17 @@ void program_turn(void);
 /* The clock, its interrupt and the pins. */
 void board_init(void);
 
-/* Milliseconds since the start; wraps at 2^32. */
-uint32_t board_ticks(void);
+/* Milliseconds since the start; wraps at 2^32, or at 2^16 where a program asks
+ * for that. */
+#if defined(ASYNC_TIME_BITS) && ASYNC_TIME_BITS == 16
+typedef uint16_t board_time;
+#else
+typedef uint32_t board_time;
+#endif
+board_time board_ticks(void);
 
 /* See async_bare_sleep in async/bare/loop.h. */
-void board_sleep_until(uint32_t when);
+void board_sleep_until(board_time when);
 
 /* With BOARD_TICK_HOOK, the program has a function that is called from the
  * interrupt of each tick. */
@@ -37,6 +43,13 @@ void board_tick(void);
 #else
 #define BOARD_TICK() ((void)0)
 #endif
+
+/* With BOARD_SOFTWARE_HOOK, the program has a function that is called from an
+ * interrupt which all others interrupt, and which interrupts the rest of the
+ * program.  It is asked for from there or from interrupts; what is asked for
+ * while it runs or waits is one call more. */
+void board_software_interrupt(void);
+void board_preempt(void);
 
 /* LED 0 or 1. */
 void board_led(uint8_t led, uint8_t on);

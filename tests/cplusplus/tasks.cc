@@ -1,5 +1,7 @@
-// Tasks from C++: spawn and join, gather, limits, shield, futures, semaphore.
+// Tasks from C++: spawn and join, gather, limits, shield, futures, semaphore; and
+// what they do, as text.
 #define ASYNC_IMPLEMENTATION
+#include "../../async/dump.h"
 #include "../../async/sync.h"
 #include "../../async/test/virtual.h"
 
@@ -50,6 +52,11 @@ static ASYNC(worker)
                     (double)async_loop_time(async_loop_of(co)) / 1e9);
     } ASYNC_END_WITH
     ASYNC_END;
+}
+
+static void put(const char *text, void *file)
+{
+    std::fputs(text, static_cast<std::FILE *>(file));
 }
 
 static int call(void *what)
@@ -110,6 +117,8 @@ static ASYNC(program)
     async_semaphore_init(&self->two, 2);
     for (self->n = 0; self->n < 4; self->n++)
         async_gather_add(&self->all, CO(worker, &self->two, self->n));
+    AWAIT(async_sleep, 0);
+    async_dump_tasks(async_loop_of(co), ASYNC_DUMP_FRAMES, put, stdout);
     AWAIT(async_gather, &self->all);
     async_gather_clear(&self->all);
 
@@ -119,7 +128,8 @@ static ASYNC(program)
     ASYNC_END;
 }
 
-ASYNC_STATIC_TASK(fixed, ASYNC_FRAMES(twice, async_sleep));
+ASYNC_STATIC_TASK(fixed, ASYNC_LARGER(ASYNC_FRAMES(twice, async_sleep),
+                                      ASYNC_FRAMES(worker)));
 
 int main()
 {

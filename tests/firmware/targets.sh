@@ -89,7 +89,7 @@ memory() {
 compile() {
     target=$1
     for_target "$target"
-    [ -z "$small" ] || small="$small -flto"
+    [ -z "$small" ] || small="$small ${LTO--flto}"
     link="$link $(memory "$1")"
     output=$2
     shift 2
@@ -142,10 +142,13 @@ probe() (
         timeout 60 "$build/wake-probe" atmega328p "$2" "$by"
 )
 
-# share_asleep IMAGE: of ten seconds, in percent
-share_asleep() {
+# ten_seconds IMAGE: how much of them it sleeps, in percent, and its stack in bytes
+ten_seconds() {
     timeout 60 "$build/simavr-run" atmega328p "$1" 10000 2>&1 |
-        sed -n 's/^time is over; .* cycles, \(.*\) % asleep.*/\1/p'
+        sed -n 's/^time is over; .* cycles, \(.*\) % asleep, stack \(.*\) bytes$/\1 \2/p'
+}
+share_asleep() {
+    ten_seconds "$1" | cut -d ' ' -f 1
 }
 
 # run_image TARGET IMAGE: its output, and its exit status.  AVR: `simulator

@@ -12,9 +12,9 @@
  * clock wraps while this runs. */
 #define U 50
 #define BEFORE_WRAP (25u * U)
-static uint32_t ticks(void)
+static async_time ticks(void)
 {
-    return board_ticks() - BEFORE_WRAP;
+    return (async_time)(board_ticks() - BEFORE_WRAP);
 }
 
 static async_bare_loop loop = ASYNC_BARE_LOOP(loop, ticks, board_sleep_until);
@@ -33,7 +33,7 @@ static void print_number(long n)
 /* "12 word", with the units since the start */
 static void say(const char *word)
 {
-    print_number((long)((ticks() + BEFORE_WRAP) / U));
+    print_number((long)((async_time)(ticks() + BEFORE_WRAP) / U));
     board_print(" ");
     board_print(word);
     board_print("\n");

@@ -169,7 +169,38 @@ static void an_acceptor_that_is_cancelled_takes_nothing(void **s)
     assert_int_equal(async_pool_count_free(&pool.pool), 2);
 }
 
-UNIT_MAIN(TEST(a_pool_starts_as_many_as_it_has_slots_and_then_is_busy),
+struct fails { ASYNC_FRAME; };
+static ASYNC(fails)
+{
+    ASYNC_BEGIN(fails);
+    AWAIT(async_sleep, 5);
+    ASYNC_RAISE(ASYNC_EINVAL);
+    ASYNC_END;
+}
+static int report(async_loop *loop, const async_exception_context *context,
+                  void *argument)
+{
+    (void)loop, (void)argument;
+    say("%s@%u", context->message, (unsigned)now);
+    return 0;
+}
+
+static void an_error_in_a_slot_that_nobody_awaits_is_reported(void **s)
+{
+    async_bare_loop loop;
+    pool_of_2 pool;
+    (void)s;
+    memset(&pool, 0, sizeof pool);
+    begin(&loop);
+    async_loop_set_exception_handler(&loop.base, report, NULL);
+    ASYNC_POOL_START(&pool, &loop.base, fails);
+    async_bare_run(&loop);
+    assert_said("Task exception was never retrieved@5");
+    assert_int_equal(async_pool_count_free(&pool.pool), 2);
+}
+
+UNIT_MAIN(TEST(an_error_in_a_slot_that_nobody_awaits_is_reported),
+          TEST(a_pool_starts_as_many_as_it_has_slots_and_then_is_busy),
           TEST(a_slot_is_free_when_its_task_has_ended),
           TEST(a_task_that_is_held_keeps_its_slot_and_its_result),
           TEST(an_acceptor_waits_for_a_free_slot_without_spinning),

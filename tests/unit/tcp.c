@@ -9,78 +9,13 @@
 #include "../../async/uv/tcp.h"
 
 #include "unit.h"
+#include "io.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* --- helpers ------------------------------------------------------------- */
-
-static const char *name_of(int error)
-{
-    const char *name = async_error_name(error);
-    if (error == 0) return "ok";
-    /* which of the two comes depends on who notices first */
-    if (error == -ECONNRESET || error == -EPIPE) return "broken";
-    return name != NULL ? name : uv_err_name(error);
-}
-
-/* Descriptors that are open. */
-static int descriptors(void)
-{
-    int fd, open = 0;
-    for (fd = 0; fd < 256; fd++) open += fcntl(fd, F_GETFD) >= 0;
-    return open;
-}
-
-/* Lets the program open only so many more descriptors, or again as it was. */
-static struct rlimit unlimited;
-static void limit_descriptors(int more)
-{
-    struct rlimit limited;
-    int fd = dup(0); /* the lowest that is free */
-    close(fd);
-    getrlimit(RLIMIT_NOFILE, &unlimited);
-    limited = unlimited;
-    limited.rlim_cur = (rlim_t)(fd + more);
-    setrlimit(RLIMIT_NOFILE, &limited);
-}
-static void unlimit_descriptors(void)
-{
-    setrlimit(RLIMIT_NOFILE, &unlimited);
-}
-
-static int say_report(async_loop *loop, const async_exception_context *context,
-                      void *argument)
-{
-    (void)loop;
-    (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-/* Runs it on a loop, in which then nothing must be left. */
-static void run(async_object program)
-{
-    async_uv_loop loop;
-    int open;
-    signal(SIGPIPE, SIG_DFL); /* which would end this */
-    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
-    async_loop_close(&loop.base); /* libuv has opened what it keeps */
-    open = descriptors();
-    async_uv_loop_init(&loop, NULL, NULL);
-    async_loop_set_exception_handler(&loop.base, say_report, NULL);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, program), 0);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_int_equal(descriptors(), open);
-}
 
 /* An address on this machine. */
 typedef struct place {
@@ -189,7 +124,7 @@ static ASYNC(meet)
 struct meet_both {
     ASYNC_FRAME;
     async_stream *one, *other;
-    async_tcp_server server;
+    async_listener server;
     place there;
 };
 static ASYNC(meet_both)
@@ -197,77 +132,13 @@ static ASYNC(meet_both)
     ASYNC_BEGIN(meet_both);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0), 0);
     AWAIT(async_tcp_connect, self->one,
-          at(&self->there, async_tcp_server_port(&self->server)));
-    AWAIT(async_tcp_accept, &self->server, self->other);
-    AWAIT(async_tcp_server_close, &self->server);
+          at(&self->there, async_tcp_port(&self->server)));
+    AWAIT(async_listener_accept, &self->server, self->other);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
-/* One operation each, which says what came of it, cancellation too. */
-struct say_read {
-    ASYNC_FRAME;
-    async_stream *stream;
-    size_t size;
-    size_t n;
-    int error;
-    char buffer[64];
-};
-static ASYNC(say_read)
-{
-    ASYNC_BEGIN(say_read);
-    ASYNC_TRY {
-        AWAIT_INTO(self->n, async_stream_read, self->stream, self->buffer,
-                   self->size ? self->size : sizeof self->buffer);
-        say("read:%.*s", (int)self->n, self->buffer);
-    } ASYNC_EXCEPT_ALL(self->error) {
-        say("read:%s", name_of(self->error));
-    } ASYNC_END_TRY
-    ASYNC_END;
-}
-
-struct say_write {
-    ASYNC_FRAME;
-    async_stream *stream;
-    const char *data;
-    size_t size;
-    int error;
-};
-static ASYNC(say_write)
-{
-    ASYNC_BEGIN(say_write);
-    ASYNC_TRY {
-        AWAIT(async_stream_write, self->stream, self->data,
-              self->size ? self->size : strlen(self->data));
-    } ASYNC_EXCEPT_ALL(self->error) {}
-    ASYNC_END_TRY
-    say("write:%s", name_of(self->error));
-    ASYNC_END;
-}
-
-struct say_shutdown { ASYNC_FRAME; async_stream *stream; int error; };
-static ASYNC(say_shutdown)
-{
-    ASYNC_BEGIN(say_shutdown);
-    ASYNC_TRY {
-        AWAIT(async_stream_shutdown, self->stream);
-    } ASYNC_EXCEPT_ALL(self->error) {}
-    ASYNC_END_TRY
-    say("shutdown:%s", name_of(self->error));
-    ASYNC_END;
-}
-
-struct say_close { ASYNC_FRAME; async_stream *stream; int error; };
-static ASYNC(say_close)
-{
-    ASYNC_BEGIN(say_close);
-    ASYNC_TRY {
-        AWAIT(async_stream_close, self->stream);
-    } ASYNC_EXCEPT_ALL(self->error) {}
-    ASYNC_END_TRY
-    say("close:%s", name_of(self->error));
-    ASYNC_END;
-}
-
+/* Says what came of it. */
 struct say_connect {
     ASYNC_FRAME;
     async_stream *stream;
@@ -283,54 +154,6 @@ static ASYNC(say_connect)
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
     say("connect:%s", name_of(self->error));
-    ASYNC_END;
-}
-
-struct say_accept {
-    ASYNC_FRAME;
-    async_tcp_server *server;
-    async_stream *stream;
-    int error;
-};
-static ASYNC(say_accept)
-{
-    ASYNC_BEGIN(say_accept);
-    ASYNC_TRY {
-        AWAIT(async_tcp_accept, self->server, self->stream);
-    } ASYNC_EXCEPT_ALL(self->error) {}
-    ASYNC_END_TRY
-    say("accept:%s", name_of(self->error));
-    ASYNC_END;
-}
-
-/* Whether a task waits for an operation; and whether that is over, but the
- * task has not run since. */
-static int waits(const async_task *task)
-{
-    const async *co = async_task_get_coro(task);
-    return !async_task_done(task) && !(co->flags & ASYNC__IS_SLEEPING) &&
-           co->wait.future != NULL;
-}
-static int woken(const async_task *task)
-{
-    return waits(task) &&
-           async_future_done(async_task_get_coro(task)->wait.future);
-}
-
-/* Lets others run until the task has begun to wait, or until it would run next
- * in this very iteration, woken by the poll before it. */
-struct until_waiting { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_waiting)
-{
-    ASYNC_BEGIN(until_waiting);
-    while (!waits(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-struct until_woken { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_woken)
-{
-    ASYNC_BEGIN(until_woken);
-    while (!woken(self->task)) ASYNC_SUSPEND;
     ASYNC_END;
 }
 
@@ -860,7 +683,7 @@ static void connecting_where_nobody_listens_is_refused(void **s)
 
 struct in_use {
     ASYNC_FRAME;
-    async_tcp_server one, other;
+    async_listener one, other;
     int error, port;
     place there;
 };
@@ -868,18 +691,18 @@ static ASYNC(in_use)
 {
     ASYNC_BEGIN(in_use);
     AWAIT(async_tcp_listen, &self->one, at(&self->there, 0));
-    self->port = async_tcp_server_port(&self->one);
+    self->port = async_tcp_port(&self->one);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->other,
                 at(&self->there, self->port));
     say("%s", name_of(self->error));
-    say("%d", async_tcp_server_port(&self->other));
-    AWAIT(async_tcp_server_close, &self->one);
+    say("%d", async_tcp_port(&self->other));
+    AWAIT(async_listener_close, &self->one);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->other,
                 at(&self->there, self->port));
     say("%s", name_of(self->error));
-    assert_int_equal(async_tcp_server_port(&self->other), self->port);
-    AWAIT(async_tcp_server_close, &self->other);
-    say("%d", async_tcp_server_port(&self->other));
+    assert_int_equal(async_tcp_port(&self->other), self->port);
+    AWAIT(async_listener_close, &self->other);
+    say("%d", async_tcp_port(&self->other));
     ASYNC_END;
 }
 
@@ -892,7 +715,7 @@ static void a_port_that_is_in_use_is_an_error_until_it_is_free(void **s)
 
 struct use_ipv6 {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream one, other;
     struct sockaddr_storage there;
 };
@@ -901,16 +724,16 @@ static ASYNC(use_ipv6)
     ASYNC_BEGIN(use_ipv6);
     async_tcp_address(&self->there, "::1", 0);
     AWAIT(async_tcp_listen, &self->server, (struct sockaddr *)&self->there);
-    assert_true(async_tcp_server_port(&self->server) > 0);
+    assert_true(async_tcp_port(&self->server) > 0);
     async_tcp_address(&self->there, "::1",
-                      async_tcp_server_port(&self->server));
+                      async_tcp_port(&self->server));
     AWAIT(async_tcp_connect, &self->one, (struct sockaddr *)&self->there);
-    AWAIT(async_tcp_accept, &self->server, &self->other);
+    AWAIT(async_listener_accept, &self->server, &self->other);
     AWAIT(say_write, &self->one, "six");
     AWAIT(say_read, &self->other);
     AWAIT(async_stream_close, &self->one);
     AWAIT(async_stream_close, &self->other);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -970,10 +793,158 @@ static void both_ends_send_without_delay(void **s)
     assert_said("11");
 }
 
+struct look_at_names {
+    ASYNC_FRAME;
+    async_listener server;
+    async_stream one, other;
+    int port;
+    char name[64], expected[64];
+    place there;
+};
+static ASYNC(look_at_names)
+{
+    ASYNC_BEGIN(look_at_names);
+    AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
+    self->port = async_tcp_port(&self->server);
+    AWAIT(async_tcp_connect, &self->one, at(&self->there, self->port));
+    AWAIT(async_listener_accept, &self->server, &self->other);
+    snprintf(self->expected, sizeof self->expected, "127.0.0.1:%d",
+             self->port);
+    async_stream_peername(&self->one, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->other, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->server.stream, self->name,
+                          sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    async_stream_sockname(&self->one, self->expected, sizeof self->expected);
+    async_stream_peername(&self->other, self->name, sizeof self->name);
+    assert_string_equal(self->name, self->expected);
+    say("%s", name_of(async_stream_peername(&self->one, self->name, 10)));
+    say("%s", name_of(async_stream_peername(&self->server.stream, self->name,
+                                            sizeof self->name)));
+    AWAIT(async_stream_close, &self->one);
+    AWAIT(async_stream_close, &self->other);
+    AWAIT(async_listener_close, &self->server);
+    say("%s", name_of(async_stream_sockname(&self->one, self->name,
+                                            sizeof self->name)));
+    ASYNC_END;
+}
+
+static void both_ends_have_names(void **s)
+{
+    struct sockaddr_storage address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
+    char name[64];
+    (void)s;
+    run(CO(look_at_names));
+    assert_said("ENOBUFS ENOTCONN ASYNC_ECLOSED");
+    async_tcp_address(&address, "2001:db8::1", 80);
+    assert_int_equal(async__name_of_address(&address, name, sizeof name), 0);
+    assert_string_equal(name, "[2001:db8::1]:80");
+    async_tcp_address(&address, "fe80::1", 65535);
+    six->sin6_scope_id = 2;
+    assert_int_equal(async__name_of_address(&address, name, sizeof name), 0);
+    assert_string_equal(name, "[fe80::1%2]:65535");
+    assert_int_equal(async__name_of_address(&address, name, 17), UV_ENOBUFS);
+    assert_int_equal(async__name_of_address(&address, name, 18), 0);
+}
+
+static int option_of(async_stream *stream, int level, int option)
+{
+    uv_os_fd_t fd;
+    int value = -1;
+    socklen_t size = sizeof value;
+    uv_fileno(&stream->handle.any, &fd);
+    getsockopt(fd, level, option, &value, &size);
+    return value;
+}
+
+struct set_options {
+    ASYNC_FRAME;
+    async_stream stream;
+    async_listener l;
+    int fd;
+    place there;
+};
+static ASYNC(set_options)
+{
+    async_stream *stream;
+    ASYNC_BEGIN(set_options);
+    assert_int_equal(async_tcp_nodelay(&self->stream, 1), ASYNC_ECLOSED);
+    assert_int_equal(async_tcp_keepalive(&self->stream, 1, 1), ASYNC_ECLOSED);
+    AWAIT(meet, &self->stream, &self->fd);
+    stream = &self->stream;
+    assert_int_equal(async_tcp_nodelay(stream, 0), 0);
+    say("%d", has_nodelay(stream));
+    assert_int_equal(async_tcp_nodelay(stream, 1), 0);
+    say("%d", has_nodelay(stream));
+    say("%d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(async_tcp_keepalive(stream, 1, 7), 0);
+    say("%d %d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE),
+        option_of(stream, IPPROTO_TCP, TCP_KEEPIDLE));
+    assert_int_equal(async_tcp_keepalive(stream, 1, 0), ASYNC_EINVAL);
+    assert_int_equal(async_tcp_keepalive(stream, 0, 0), 0);
+    say("%d", option_of(stream, SOL_SOCKET, SO_KEEPALIVE));
+    close(self->fd);
+    AWAIT(async_stream_close, &self->stream);
+    assert_int_equal(async_tcp_simultaneous_accepts(&self->l, 1),
+                     ASYNC_ECLOSED);
+    AWAIT(async_tcp_listen, &self->l, at(&self->there, 0));
+    assert_int_equal(async_tcp_simultaneous_accepts(&self->l, 1), 0);
+    AWAIT(async_listener_close, &self->l);
+    ASYNC_END;
+}
+
+static void options_can_be_set_while_it_is_open(void **s)
+{
+    (void)s;
+    run(CO(set_options));
+    assert_said("0 1 0 1 7 0");
+}
+
+struct adopt {
+    ASYNC_FRAME;
+    async_stream one, other, more;
+    int fds[2], listener, port, error;
+};
+static ASYNC(adopt)
+{
+    ASYNC_BEGIN(adopt);
+    self->listener = raw_listen(8, &self->port);
+    self->fds[0] = raw_connect(self->port);
+    self->fds[1] = accept(self->listener, NULL, NULL);
+    close(self->listener);
+    AWAIT(async_tcp_open, &self->one, self->fds[0]);
+    AWAIT(async_tcp_open, &self->other, self->fds[1]);
+    say("%d%d", has_nodelay(&self->one), has_nodelay(&self->other));
+    AWAIT(say_write, &self->one, "hello");
+    AWAIT(say_read, &self->other);
+    SAY_AWAIT("twice", async_tcp_open, &self->more, self->fds[1]);
+    SAY_AWAIT("again", async_tcp_open, &self->one, self->fds[1]);
+    AWAIT(async_stream_close, &self->one);
+    AWAIT(say_read, &self->other);
+    AWAIT(async_stream_close, &self->other);
+    SAY_AWAIT("closed", async_tcp_open, &self->one, self->fds[0]);
+    assert_int_equal(pipe(self->fds), 0);
+    SAY_AWAIT("pipe", async_tcp_open, &self->one, self->fds[0]);
+    close(self->fds[0]); /* still the caller's */
+    close(self->fds[1]);
+    ASYNC_END;
+}
+
+static void a_connection_that_was_made_elsewhere_can_be_adopted(void **s)
+{
+    (void)s;
+    run(CO(adopt));
+    assert_said("11 write:ok read:hello twice:EEXIST again:ASYNC_EBUSY read: "
+                "closed:ASYNC_EINVAL pipe:ASYNC_EINVAL");
+}
+
 struct odd_address {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     struct sockaddr address;
     int error;
 };
@@ -998,7 +969,7 @@ static void an_address_of_another_family_is_an_error(void **s)
 
 struct open_twice {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd, port, error;
     place there;
@@ -1007,7 +978,7 @@ static ASYNC(open_twice)
 {
     ASYNC_BEGIN(open_twice);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    self->port = async_tcp_server_port(&self->server);
+    self->port = async_tcp_port(&self->server);
     AWAIT_CATCH(self->error, async_tcp_listen, &self->server,
                 at(&self->there, 0));
     say("listen:%s", name_of(self->error));
@@ -1015,10 +986,10 @@ static ASYNC(open_twice)
     AWAIT(say_connect, &self->stream, self->port);
     AWAIT(say_accept, &self->server, &self->stream);
     /* nothing has come of it */
-    assert_int_equal(async_tcp_server_port(&self->server), self->port);
+    assert_int_equal(async_tcp_port(&self->server), self->port);
     AWAIT(say_write, &self->stream, "open");
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1033,7 +1004,7 @@ static void what_is_open_cannot_be_opened(void **s)
 struct use_closed {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int fd, times;
 };
 static ASYNC(use_closed)
@@ -1045,7 +1016,7 @@ static ASYNC(use_closed)
         AWAIT(say_shutdown, &self->stream);
         AWAIT(say_close, &self->stream);
         AWAIT(say_accept, &self->server, &self->stream);
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
         if (self->times == 0) {
             AWAIT(meet, &self->stream, &self->fd);
             close(self->fd);
@@ -1092,7 +1063,7 @@ static void a_stream_can_be_opened_again_and_has_nothing_of_before(void **s)
 
 struct go_on {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd;
     place there;
@@ -1101,9 +1072,9 @@ static ASYNC(go_on)
 {
     ASYNC_BEGIN(go_on);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(say_accept, &self->server, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     raw_send(self->fd, "still here");
     AWAIT(say_read, &self->stream);
     AWAIT(say_write, &self->stream, "so am I");
@@ -1121,7 +1092,7 @@ static void connections_go_on_when_their_server_is_closed(void **s)
 
 struct accept_many {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream streams[5], last;
     int fds[5], i, error;
     place there;
@@ -1132,7 +1103,7 @@ static ASYNC(accept_many)
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0), 16);
     for (self->i = 0; self->i < 5; self->i++) {
         char text[] = { (char)('0' + self->i), '\0' };
-        self->fds[self->i] = raw_connect(async_tcp_server_port(&self->server));
+        self->fds[self->i] = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fds[self->i], text);
     }
     AWAIT(async_sleep, ASYNC_MS(1));
@@ -1142,9 +1113,10 @@ static ASYNC(accept_many)
     }
     /* the next one waits again */
     AWAIT_CATCH(self->error, async_wait_for,
-                CO(async_tcp_accept, &self->server, &self->last), ASYNC_MS(1));
+                CO(async_listener_accept, &self->server, &self->last),
+                ASYNC_MS(1));
     say("%s", name_of(self->error));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     for (self->i = 0; self->i < 5; self->i++) {
         close(self->fds[self->i]);
         AWAIT(async_stream_close, &self->streams[self->i]);
@@ -1193,7 +1165,7 @@ static void reading_while_another_reads_is_an_error(void **s)
 
 struct accept_twice {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream one, other;
     int fd;
     async_task *acceptor;
@@ -1207,13 +1179,13 @@ static ASYNC(accept_twice)
         async_create_task(CO(say_accept, &self->server, &self->one));
     AWAIT(until_waiting, self->acceptor);
     AWAIT(say_accept, &self->server, &self->other);
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(until_woken, self->acceptor);
     AWAIT(say_accept, &self->server, &self->other);
     AWAIT_JOIN(self->acceptor);
     close(self->fd);
     AWAIT(async_stream_close, &self->one);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1286,7 +1258,7 @@ static void closing_tells_who_connects(void **s)
 
 struct close_listening {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     async_task *acceptor;
     place there;
@@ -1301,9 +1273,9 @@ static ASYNC(close_listening)
             async_create_task(CO(say_accept, &self->server, &self->stream));
         AWAIT(until_waiting, self->acceptor);
         if (self->times == 0)
-            AWAIT(async_tcp_server_close, &self->server);
+            AWAIT(async_listener_close, &self->server);
         else
-            AWAIT(async_stream_close, &self->server.listener);
+            AWAIT(async_stream_close, &self->server.stream);
         AWAIT_JOIN(self->acceptor);
         assert_false(async_stream_is_open(&self->stream));
     }
@@ -1319,7 +1291,7 @@ static void closing_tells_who_accepts(void **s)
 
 struct close_arrived {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     async_task *acceptor;
     place there;
@@ -1334,9 +1306,9 @@ static ASYNC(close_arrived)
     self->acceptor =
         async_create_task(CO(say_accept, &self->server, &self->stream));
     AWAIT(until_waiting, self->acceptor);
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     AWAIT(until_woken, self->acceptor);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT_JOIN(self->acceptor);
     AWAIT_INTO(self->n, raw_receive, self->fd, &self->byte, 1);
     say("%u", (unsigned)self->n); /* nobody has it */
@@ -1826,7 +1798,7 @@ static void a_connect_cancelled_twice_is_closed_before_it_raises(void **s)
 
 struct cancel_accept {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fd, came;
     async_task *acceptor;
@@ -1840,7 +1812,7 @@ static ASYNC(cancel_accept)
         async_create_task(CO(say_accept, &self->server, &self->stream));
     AWAIT(until_waiting, self->acceptor);
     if (self->came) {
-        self->fd = raw_connect(async_tcp_server_port(&self->server));
+        self->fd = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fd, "me");
         AWAIT(until_woken, self->acceptor);
     }
@@ -1848,14 +1820,14 @@ static ASYNC(cancel_accept)
     AWAIT_JOIN(self->acceptor);
     assert_false(async_stream_is_open(&self->stream));
     if (!self->came) {
-        self->fd = raw_connect(async_tcp_server_port(&self->server));
+        self->fd = raw_connect(async_tcp_port(&self->server));
         raw_send(self->fd, "me");
     }
     AWAIT(say_accept, &self->server, &self->stream);
     AWAIT(say_read, &self->stream);
     close(self->fd);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -1910,7 +1882,7 @@ struct in_time {
     async_stream stream;
     deaf deaf;
     int fd, error;
-    async_tcp_server server;
+    async_listener server;
     place there;
 };
 static ASYNC(in_time)
@@ -1925,10 +1897,10 @@ static ASYNC(in_time)
     deaf_close(&self->deaf);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
     AWAIT_CATCH(self->error, async_wait_for,
-                CO(async_tcp_accept, &self->server, &self->stream),
+                CO(async_listener_accept, &self->server, &self->stream),
                 ASYNC_MS(2));
     say("accept:%s", name_of(self->error));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT(meet, &self->stream, &self->fd);
     make_narrow(&self->stream, self->fd);
     AWAIT_CATCH(self->error, async_wait_for,
@@ -2072,7 +2044,7 @@ static void writing_to_a_peer_that_has_gone_is_an_error_and_no_signal(void **s)
 
 struct reset_unaccepted {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     place there;
     int fd, error;
@@ -2081,12 +2053,12 @@ static ASYNC(reset_unaccepted)
 {
     ASYNC_BEGIN(reset_unaccepted);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    raw_reset(raw_connect(async_tcp_server_port(&self->server)));
-    self->fd = raw_connect(async_tcp_server_port(&self->server));
+    raw_reset(raw_connect(async_tcp_port(&self->server)));
+    self->fd = raw_connect(async_tcp_port(&self->server));
     raw_send(self->fd, "next");
     /* It may be accepted, and then it is broken; or never have been. */
     for (;;) {
-        AWAIT(async_tcp_accept, &self->server, &self->stream);
+        AWAIT(async_listener_accept, &self->server, &self->stream);
         AWAIT_CATCH(self->error, async_stream_read, &self->stream,
                     &self->there, sizeof self->there);
         if (!self->error) break;
@@ -2096,7 +2068,7 @@ static ASYNC(reset_unaccepted)
     say("%.4s", (const char *)&self->there);
     close(self->fd);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -2110,7 +2082,7 @@ static void a_connection_reset_before_it_is_accepted_does_no_harm(void **s)
 struct no_descriptors {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int listener, port, error;
     place there;
 };
@@ -2126,7 +2098,7 @@ static ASYNC(no_descriptors)
     unlimit_descriptors();
     AWAIT(say_connect, &self->stream, self->port);
     AWAIT(async_tcp_listen, &self->server, at(&self->there, 0));
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     AWAIT(async_stream_close, &self->stream);
     close(self->listener);
     ASYNC_END;
@@ -2143,7 +2115,7 @@ static void without_descriptors_connecting_and_listening_are_errors(void **s)
  * way the server goes on. */
 struct accept_patiently {
     ASYNC_FRAME;
-    async_tcp_server *server;
+    async_listener *server;
     async_stream *stream;
     int error;
 };
@@ -2151,7 +2123,8 @@ static ASYNC(accept_patiently)
 {
     ASYNC_BEGIN(accept_patiently);
     do {
-        AWAIT_CATCH(self->error, async_tcp_accept, self->server, self->stream);
+        AWAIT_CATCH(self->error, async_listener_accept, self->server,
+                    self->stream);
         if (self->error) AWAIT(async_sleep, ASYNC_MS(1));
     } while (self->error == -EMFILE);
     say("accept:%s", name_of(self->error));
@@ -2159,7 +2132,7 @@ static ASYNC(accept_patiently)
 }
 struct no_descriptor_to_accept {
     ASYNC_FRAME;
-    async_tcp_server server;
+    async_listener server;
     async_stream stream;
     int fds[2], i;
     async_task *acceptor;
@@ -2176,7 +2149,7 @@ static ASYNC(no_descriptor_to_accept)
     AWAIT(until_waiting, self->acceptor);
     for (self->i = 0; self->i < 2; self->i++)
         self->fds[self->i] = raw_socket();
-    at(&self->there, async_tcp_server_port(&self->server));
+    at(&self->there, async_tcp_port(&self->server));
     limit_descriptors(0);
     connect(self->fds[0], (struct sockaddr *)&self->there,
             sizeof(struct sockaddr_in));
@@ -2191,7 +2164,7 @@ static ASYNC(no_descriptor_to_accept)
     AWAIT(say_read, &self->stream);
     for (self->i = 0; self->i < 2; self->i++) close(self->fds[self->i]);
     AWAIT(async_stream_close, &self->stream);
-    AWAIT(async_tcp_server_close, &self->server);
+    AWAIT(async_listener_close, &self->server);
     ASYNC_END;
 }
 
@@ -2204,7 +2177,7 @@ static void a_server_that_had_no_descriptors_for_a_while_goes_on(void **s)
 
 /* --- loops --------------------------------------------------------------------------- */
 
-static async_tcp_server standing_server;
+static async_listener standing_server;
 static async_stream standing_stream;
 
 struct open_standing { ASYNC_FRAME; place there; };
@@ -2213,7 +2186,7 @@ static ASYNC(open_standing)
     ASYNC_BEGIN(open_standing);
     AWAIT(async_tcp_listen, &standing_server, at(&self->there, 0));
     AWAIT(async_tcp_connect, &standing_stream,
-          at(&self->there, async_tcp_server_port(&standing_server)));
+          at(&self->there, async_tcp_port(&standing_server)));
     ASYNC_END;
 }
 struct close_standing { ASYNC_FRAME; };
@@ -2221,7 +2194,7 @@ static ASYNC(close_standing)
 {
     ASYNC_BEGIN(close_standing);
     AWAIT(async_stream_close, &standing_stream);
-    AWAIT(async_tcp_server_close, &standing_server);
+    AWAIT(async_listener_close, &standing_server);
     ASYNC_END;
 }
 struct use_standing { ASYNC_FRAME; async_stream stream; int error; };
@@ -2273,7 +2246,8 @@ static ASYNC(by_hand)
                 ? CO(async_stream_write, &standing_stream, large, sizeof large)
             : i == 2 ? CO(async_stream_shutdown, &standing_stream)
             : i == 3 ? CO(async_tcp_connect, &self->other, at(&self->there, 1))
-            : i == 4 ? CO(async_tcp_accept, &standing_server, &self->other)
+            : i == 4
+                ? CO(async_listener_accept, &standing_server, &self->other)
                      : CO(async_stream_close, &standing_stream));
         error = async_send(&one);
         say("%s", name_of(error));
@@ -2314,7 +2288,7 @@ static void a_stream_left_open_is_closed_with_its_loop(void **s)
             async_loop_run_until_complete(&loop.base, CO(open_standing)), 0);
         async_loop_close(&loop.base);
         assert_false(async_stream_is_open(&standing_stream));
-        assert_int_equal(async_tcp_server_port(&standing_server), 0);
+        assert_int_equal(async_tcp_port(&standing_server), 0);
     }
 }
 
@@ -2344,7 +2318,7 @@ static void on_a_borrowed_loop_it_is_closed_when_that_has_run(void **s)
 struct hang_on {
     ASYNC_FRAME;
     async_stream stream;
-    async_tcp_server server;
+    async_listener server;
     int fd, *ready;
     place there;
 };
@@ -2360,7 +2334,7 @@ static ASYNC(hang_on)
     } ASYNC_FINALLY {
         AWAIT(async_sleep, ASYNC_SECONDS(1000));
         AWAIT(async_stream_close, &self->stream);
-        AWAIT(async_tcp_server_close, &self->server);
+        AWAIT(async_listener_close, &self->server);
     } ASYNC_END_TRY
     ASYNC_END;
 }
@@ -2449,7 +2423,9 @@ UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(connecting_where_nobody_listens_is_refused),
           TEST(a_port_that_is_in_use_is_an_error_until_it_is_free),
           TEST(ipv6_works_like_ipv4), TEST(an_address_is_made_of_numbers),
-          TEST(both_ends_send_without_delay),
+          TEST(both_ends_send_without_delay), TEST(both_ends_have_names),
+          TEST(options_can_be_set_while_it_is_open),
+          TEST(a_connection_that_was_made_elsewhere_can_be_adopted),
           TEST(an_address_of_another_family_is_an_error),
           TEST(what_is_open_cannot_be_opened),
           TEST(what_is_not_open_can_only_be_closed),

@@ -41,13 +41,13 @@ void board_init(void)
     Serial.begin(115200);
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
     return millis();
 }
 
 /* Never called: the sketch's loop() does not sleep. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
 }

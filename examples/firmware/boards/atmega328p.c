@@ -1,7 +1,8 @@
 /* ATmega328P at 16 MHz (Arduino Uno, Nano): timer 0 ticks each millisecond, the
  * processor idles in between; LEDs on PB5 and PB4; UART 0; a button from PD3 to
  * ground; a sensor that begins when PD4 is up, says by PD2 that it is ready, and
- * gives a voltage at ADC0. */
+ * gives a voltage at ADC0; PC5, which nothing is to be connected to, is the
+ * interrupt of software. */
 #include "../board.h"
 
 #include <avr/interrupt.h>
@@ -11,13 +12,36 @@
 
 #define BAUD 115200ul
 
-static volatile uint32_t ticks;
+static volatile board_time ticks;
 
 ISR(TIMER0_COMPA_vect)
 {
     ticks++;
     BOARD_TICK();
 }
+
+#ifdef BOARD_SOFTWARE_HOOK
+/* A change of the pin, which is an output. */
+void board_software_interrupt(void)
+{
+    PINC = _BV(PC5);
+}
+
+ISR(PCINT1_vect)
+{
+    static uint8_t running, asked_for;
+    asked_for = 1;
+    if (running) return;
+    running = 1;
+    do {
+        asked_for = 0;
+        sei();
+        board_preempt();
+        cli();
+    } while (asked_for);
+    running = 0;
+}
+#endif
 
 /* At that rate twice the speed is nearer. */
 static void uart_on(void)
@@ -40,12 +64,17 @@ void board_init(void)
     uart_on();
     UCSR0B |= _BV(RXEN0) | _BV(RXCIE0);
 #endif
+#ifdef BOARD_SOFTWARE_HOOK
+    DDRC |= _BV(PC5);
+    PCMSK1 = _BV(PCINT13);
+    PCICR = _BV(PCIE1);
+#endif
     sei();
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    uint32_t now;
+    board_time now;
     uint8_t were_on = SREG;
     cli();
     now = ticks;
@@ -54,7 +83,7 @@ uint32_t board_ticks(void)
 }
 
 /* The instruction after sei is executed before any interrupt. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when; /* the next tick wakes us anyway */
     sei();
@@ -72,8 +101,8 @@ void board_led(uint8_t led, uint8_t on)
 
 void board_delay(uint16_t milliseconds)
 {
-    uint32_t start = board_ticks();
-    while (board_ticks() - start < milliseconds) {}
+    board_time start = board_ticks();
+    while ((board_time)(board_ticks() - start) < milliseconds) {}
 }
 
 void board_print(const char *text)

@@ -18,21 +18,37 @@ void SysTick_Handler(void)
     BOARD_TICK();
 }
 
+#ifdef BOARD_SOFTWARE_HOOK
+void PendSV_Handler(void)
+{
+    board_preempt();
+}
+
+void board_software_interrupt(void)
+{
+    REGISTER(0xE000ED04u) = 1u << 28; /* ICSR: PENDSVSET */
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+}
+#endif
+
 void board_init(void)
 {
+#ifdef BOARD_SOFTWARE_HOOK
+    REGISTER(0xE000ED20u) |= 0xFFu << 16; /* PendSV is below all others */
+#endif
     REGISTER(0xE000E014u) = CPU_HZ / 1000 - 1;
     REGISTER(0xE000E018u) = 0;
     REGISTER(0xE000E010u) = 7;
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    return ticks;
+    return (board_time)ticks;
 }
 
 /* Interrupts are off; one that is pending ends the WFI all the same, and is
  * served when they are on again. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
     __asm__ volatile("wfi" ::: "memory");
@@ -109,7 +125,9 @@ void Default_Handler(void)
 void NMI_Handler(void) WEAK;
 void HardFault_Handler(void) WEAK;
 void SVC_Handler(void) WEAK;
+#ifndef BOARD_SOFTWARE_HOOK
 void PendSV_Handler(void) WEAK;
+#endif
 
 typedef union vector {
     void (*handler)(void);

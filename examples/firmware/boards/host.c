@@ -15,18 +15,46 @@ void board_init(void)
 {
 }
 
+#ifdef BOARD_SOFTWARE_HOOK
+static uint8_t in_tick, asked_for, preempting;
+
+static void preempt(void)
+{
+    if (in_tick || preempting) return;
+    preempting = 1;
+    while (asked_for) {
+        asked_for = 0;
+        board_preempt();
+    }
+    preempting = 0;
+}
+
+void board_software_interrupt(void)
+{
+    asked_for = 1;
+    preempt();
+}
+#endif
+
 static void tick(void)
 {
+#ifdef BOARD_SOFTWARE_HOOK
+    in_tick = 1;
+#endif
     ticks++;
     BOARD_TICK();
+#ifdef BOARD_SOFTWARE_HOOK
+    in_tick = 0;
+    preempt();
+#endif
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    return ticks;
+    return (board_time)ticks;
 }
 
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
     tick(); /* as a board that is woken by each tick */

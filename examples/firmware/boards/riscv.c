@@ -18,9 +18,44 @@ static void set_alarm(void)
     REGISTER(MTIMECMP + 4) = high;
 }
 
-/* Of the interrupts only the timer's is on. */
+#ifdef BOARD_SOFTWARE_HOOK
+#define MSIP 0x02000000u
+#define INTERRUPTS 0x88 /* in mie: the timer's, and that of software */
+
+void board_software_interrupt(void)
+{
+    REGISTER(MSIP) = 1;
+}
+
+/* Meanwhile the timer may interrupt it, and leave its own address and state. */
+static void serve_software(void)
+{
+    uint32_t address, status;
+    REGISTER(MSIP) = 0;
+    __asm__ volatile("csrr %0, mepc\n\tcsrr %1, mstatus\n\t"
+                     "csrci mie, 8\n\tcsrsi mstatus, 8"
+                     : "=&r"(address), "=&r"(status)::"memory");
+    board_preempt();
+    __asm__ volatile("csrci mstatus, 8\n\tcsrsi mie, 8\n\t"
+                     "csrw mepc, %0\n\tcsrw mstatus, %1" ::"r"(address),
+                     "r"(status)
+                     : "memory");
+}
+#else
+#define INTERRUPTS 0x80
+#endif
+
+/* Of the interrupts only these are on. */
 __attribute__((interrupt("machine"), aligned(4), used)) void on_interrupt(void)
 {
+#ifdef BOARD_SOFTWARE_HOOK
+    uint32_t cause;
+    __asm__ volatile("csrr %0, mcause" : "=r"(cause));
+    if (cause == 0x80000003u) {
+        serve_software();
+        return;
+    }
+#endif
     set_alarm();
     ticks++;
     BOARD_TICK();
@@ -29,16 +64,17 @@ __attribute__((interrupt("machine"), aligned(4), used)) void on_interrupt(void)
 void board_init(void)
 {
     set_alarm();
-    __asm__ volatile("csrs mie, %0\n\tcsrs mstatus, %1" ::"r"(0x80), "r"(8));
+    __asm__ volatile("csrs mie, %0\n\tcsrs mstatus, %1" ::"r"(INTERRUPTS),
+                     "r"(8));
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
-    return ticks;
+    return (board_time)ticks;
 }
 
 /* Interrupts are off; one that is pending ends the WFI all the same. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     (void)when;
     __asm__ volatile("wfi" ::: "memory");

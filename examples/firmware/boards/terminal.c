@@ -38,13 +38,13 @@ void board_init(void)
     }
 }
 
-uint32_t board_ticks(void)
+board_time board_ticks(void)
 {
     return (uint32_t)(milliseconds() - start);
 }
 
 /* At most a millisecond, or a byte. */
-void board_sleep_until(uint32_t when)
+void board_sleep_until(board_time when)
 {
     struct pollfd input = { .fd = 0, .events = POLLIN };
     uint8_t byte;

@@ -5,6 +5,7 @@
 #define ASYNC_STATIC_ONLY 1
 #define ASYNC_IMPLEMENTATION
 #include "async/bare/interrupt.h"
+#include "async/dump.h"
 
 #include "examples/firmware/board.h"
 #include "examples/firmware/text.h"
@@ -148,18 +149,34 @@ static void print_stats(void)
     board_print(led ? "on\r\n" : "off\r\n");
 }
 
+static void print_piece(const char *text, void *nothing)
+{
+    (void)nothing;
+    board_print(*text == '\n' ? "\r\n" : text);
+}
+
+/* With ASYNC_DUMP_ALL it would tell stacks and ticks, too, which are not the same
+ * on all boards. */
+static void print_tasks(void)
+{
+    async_dump_tasks(&loop.base, ASYNC_DUMP_FRAMES, print_piece, NULL);
+}
+
 struct run_command { ASYNC_FRAME; const char *rest; };
 static ASYNC(run_command)
 {
     ASYNC_BEGIN(run_command);
     if (after_word(line, "help")) {
-        board_print("led on|off, blink MS, count N, busy MS, stats\r\n");
+        board_print("led on|off, blink MS, count N, busy MS, stats, "
+                    "tasks\r\n");
     } else if (after_word(line, "led on")) {
         board_led(1, led = 1);
     } else if (after_word(line, "led off")) {
         board_led(1, led = 0);
     } else if (after_word(line, "stats")) {
         print_stats();
+    } else if (after_word(line, "tasks")) {
+        print_tasks();
     } else if ((self->rest = after_word(line, "busy")) != NULL) {
         board_delay(number_in(self->rest)); /* as one should not: all stands */
     } else if ((self->rest = after_word(line, "blink")) != NULL) {

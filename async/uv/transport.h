@@ -1,0 +1,512 @@
+/* transport.h - transports on libuv's streams: sockets, pipes, terminals
+ *
+ * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
+ *
+ *     struct client { async_protocol protocol;  async_uv_transport transport; };
+ *
+ *     AWAIT(async_tcp_connect, &client->transport.stream, address);
+ *     async_uv_transport_start(&client->transport, &client->protocol);
+ *
+ * What a transport and a protocol are, async/transport.h says; its functions
+ * take the &transport.base of one of these.
+ */
+#ifndef CAESURA_UV_TRANSPORT_H
+#define CAESURA_UV_TRANSPORT_H
+
+#include "stream.h"
+
+#include "../transport.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A struct of the caller's, zeroed, which must neither move nor go from the
+ * opening of its stream until connection_lost. */
+typedef struct async_uv_transport {
+    async_transport base;
+    async_stream stream;
+    /* The rest is private. */
+    async_node event; /* when the protocol is to be told of something */
+    char *chunk;      /* what has come, and the protocol has not got yet */
+    size_t chunk_size;
+    void (*lost)(struct async_uv_transport *transport, int loop_is);
+    int error;
+    unsigned char events, queued, made, reading, shutting_down, closed;
+    uv_shutdown_t shutdown;
+} async_uv_transport;
+
+/* Gives an open stream to a protocol: from then on it is the transport's, and
+ * nothing of stream.h may be used with it.  connection_made comes in the next
+ * iteration, and then it reads.
+ * Returns  0, or ASYNC_ECLOSED when the stream is not open
+ * Counterparts: loop.create_connection(), loop.connect_accepted_socket(),
+ *               loop.connect_read_pipe(), loop.connect_write_pipe(). */
+int async_uv_transport_start(async_uv_transport *transport,
+                             async_protocol *protocol);
+
+/* ========================================================================
+ * PRIVATE
+ * ======================================================================== */
+
+/* Ends the connection with an error, from anywhere. */
+void async__uv_transport_fail(async_uv_transport *transport, int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CAESURA_UV_TRANSPORT_H */
+
+/* ========================================================================
+ * IMPLEMENTATION
+ *
+ * libuv's callbacks note what has happened, and the protocol is told from the
+ * ready queue, by one node for all events of a transport; a protocol of
+ * Caesura's own, which runs no code of the program's, is told at once.
+ *
+ * Data for a protocol without buffers of its own is read into one that the
+ * loop has for all, and copied; no more is read until the protocol has got it.
+ * ======================================================================== */
+#if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_TRANSPORT_IMPLEMENTED)
+#define CAESURA_UV_TRANSPORT_IMPLEMENTED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    ASYNC__EVENT_MADE = 1,
+    ASYNC__EVENT_RESUME = 2,
+    ASYNC__EVENT_DATA = 4,
+    ASYNC__EVENT_EOF = 8,
+    ASYNC__EVENT_LOST = 16
+};
+
+static async_uv_transport *async__uv_transport_of(async_transport *base)
+{
+    return (async_uv_transport *)(void *)base;
+}
+static async_uv_transport *async__uv_transport_of_stream(async_stream *stream)
+{
+    return (async_uv_transport *)(void *)((char *)stream -
+                                          offsetof(async_uv_transport, stream));
+}
+static async_uv_transport *async__uv_transport_of_handle(void *handle)
+{
+    return async__uv_transport_of_stream(
+        (async_stream *)((uv_handle_t *)handle)->data);
+}
+
+static void async__uv_transport_drop_chunk(async_uv_transport *transport)
+{
+    if (transport->chunk != NULL)
+        async__release(transport->base.loop, transport->chunk,
+                       transport->chunk_size);
+    transport->chunk = NULL;
+}
+
+/* --- telling the protocol ------------------------------------------------ */
+
+/* What a callback of the protocol's came to. */
+static void async__uv_transport_called(async_uv_transport *transport,
+                                       int error, const char *message)
+{
+    async_exception_context context;
+    if (error >= 0) return;
+    memset(&context, 0, sizeof context);
+    context.message = message;
+    context.error = error;
+    async_loop_call_exception_handler(transport->base.loop, &context);
+    async__uv_transport_fail(transport, error);
+}
+
+static void async__uv_transport_read(async_transport *base, int on);
+
+static void async__uv_transport_tell(async_uv_transport *transport,
+                                     unsigned events)
+{
+    async_transport *base = &transport->base;
+    async_protocol *protocol = base->protocol;
+    const async_protocol_callbacks *callbacks = protocol->callbacks;
+    if (events & ASYNC__EVENT_MADE) {
+        transport->made = 1;
+        if (callbacks->connection_made != NULL)
+            async__uv_transport_called(
+                transport, callbacks->connection_made(protocol, base),
+                "Fatal error: protocol.connection_made() call failed.");
+        if (!base->reading_paused) async__uv_transport_read(base, 1);
+    }
+    if (events & ASYNC__EVENT_RESUME) async_transport_buffered(base);
+    if (events & ASYNC__EVENT_DATA && !base->closing) {
+        int error = 0;
+        protocol = base->protocol;
+        callbacks = protocol->callbacks;
+        if (callbacks->buffer_updated != NULL)
+            error = callbacks->buffer_updated(protocol, transport->chunk_size);
+        else if (callbacks->data_received != NULL)
+            error = callbacks->data_received(protocol, transport->chunk,
+                                             transport->chunk_size);
+        async__uv_transport_called(
+            transport, error,
+            callbacks->buffer_updated != NULL
+                ? "Fatal error: protocol.buffer_updated() call failed."
+                : "Fatal error: protocol.data_received() call failed.");
+    }
+    if (events & ASYNC__EVENT_DATA) async__uv_transport_drop_chunk(transport);
+    if (events & ASYNC__EVENT_EOF && !base->closing) {
+        int keep = 0;
+        protocol = base->protocol;
+        if (protocol->callbacks->eof_received != NULL)
+            keep = protocol->callbacks->eof_received(protocol);
+        async__uv_transport_called(
+            transport, keep, "Fatal error: protocol.eof_received() call failed.");
+        if (keep == 0) async_transport_close(base);
+    }
+    if (events & ASYNC__EVENT_LOST) {
+        if (transport->lost != NULL) {
+            transport->lost(transport, ASYNC__LOOP_OPEN);
+            return;
+        }
+        protocol = base->protocol;
+        if (protocol->callbacks->connection_lost != NULL)
+            protocol->callbacks->connection_lost(protocol, transport->error);
+    }
+}
+
+static void async__uv_transport_queue_event(async_uv_transport *transport,
+                                            unsigned event)
+{
+    transport->events |= (unsigned char)event;
+    if (transport->queued) return;
+    transport->queued = 1;
+    async__ready_callback(transport->base.loop, &transport->event);
+    async__kick(transport->base.loop);
+}
+
+/* The end is queued when closing begins, before the next poll, as in asyncio:
+ * so it comes before what the other end finds then.  If libuv has not let go of
+ * the stream in that poll, it is queued again when it does. */
+static void async__uv_transport_run(async_node *node)
+{
+    async_uv_transport *transport =
+        (async_uv_transport *)(void *)((char *)node -
+                                       offsetof(async_uv_transport, event));
+    unsigned events = transport->events;
+    transport->events = 0;
+    transport->queued = 0;
+    if (!transport->closed) events &= ~(unsigned)ASYNC__EVENT_LOST;
+    async__uv_transport_tell(transport, events);
+}
+
+static void async__uv_transport_happened(async_uv_transport *transport,
+                                         unsigned event)
+{
+    /* The end comes an iteration later than data, as in asyncio, where programs
+     * can see it: behind who has closed the other end here. */
+    if (transport->base.protocol->at_once && !transport->queued &&
+        event != ASYNC__EVENT_EOF) {
+        async__uv_transport_tell(transport, event);
+        return;
+    }
+    async__uv_transport_queue_event(transport, event);
+}
+
+static void async__uv_transport_begin_close(async_uv_transport *transport)
+{
+    async__stream_begin_close(&transport->stream);
+    transport->base.loop->attend |= ASYNC__POLL; /* before the next iteration */
+    async__uv_transport_queue_event(transport, ASYNC__EVENT_LOST);
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+static void async__uv_transport_on_alloc(uv_handle_t *handle, size_t suggested,
+                                         uv_buf_t *buffer)
+{
+    async_uv_transport *transport = async__uv_transport_of_handle(handle);
+    async_protocol *protocol = transport->base.protocol;
+    (void)suggested;
+    buffer->base = NULL;
+    buffer->len = 0;
+    if (transport->events & ASYNC__EVENT_DATA) return;
+    if (protocol->callbacks->get_buffer != NULL) {
+        size_t size = 0;
+        buffer->base = (char *)protocol->callbacks->get_buffer(protocol, &size);
+        buffer->len = buffer->base != NULL ? size : 0;
+        if (buffer->len == 0) transport->base.reading_paused = 1;
+    } else {
+        buffer->base = async__uv_read_buffer(transport->base.loop);
+        buffer->len = buffer->base != NULL ? ASYNC__UV_READ_BUFFER : 0;
+    }
+}
+
+static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
+                                        const uv_buf_t *buffer)
+{
+    async_uv_transport *transport = async__uv_transport_of_handle(handle);
+    async_protocol *protocol = transport->base.protocol;
+    if (got == 0) return;
+    if (got == UV_ENOBUFS) {
+        /* There is data, and nobody to take it: not now, or not until it is
+         * resumed, or there is no memory. */
+        if (transport->events & ASYNC__EVENT_DATA) return;
+        if (transport->base.reading_paused)
+            async__uv_transport_read(&transport->base, 0);
+        else
+            async__uv_transport_fail(transport, ASYNC_ENOMEM);
+        return;
+    }
+    if (got == UV_EOF) {
+        async__uv_transport_read(&transport->base, 0);
+        transport->shutting_down |= 2;
+        async__uv_transport_happened(transport, ASYNC__EVENT_EOF);
+        return;
+    }
+    if (got < 0) {
+        async__uv_transport_fail(transport, (int)got);
+        return;
+    }
+    transport->chunk_size = (size_t)got;
+    if (protocol->callbacks->get_buffer == NULL) {
+        transport->chunk = (char *)async__allocate(transport->base.loop,
+                                                   (size_t)got);
+        if (transport->chunk == NULL) {
+            async__uv_transport_fail(transport, ASYNC_ENOMEM);
+            return;
+        }
+        memcpy(transport->chunk, buffer->base, (size_t)got);
+    }
+    async__uv_transport_happened(transport, ASYNC__EVENT_DATA);
+}
+
+/* It has been made, and not come to the end. */
+static void async__uv_transport_read(async_transport *base, int on)
+{
+    async_uv_transport *transport = async__uv_transport_of(base);
+    int error;
+    if (on == transport->reading) return;
+    if (!on) {
+        transport->reading = 0;
+        uv_read_stop(&transport->stream.handle.stream);
+        return;
+    }
+    if (!transport->made || base->closing || transport->shutting_down & 2)
+        return;
+    error = uv_read_start(&transport->stream.handle.stream,
+                          async__uv_transport_on_alloc,
+                          async__uv_transport_on_read);
+    if (error == 0)
+        transport->reading = 1;
+    else if (error != UV_ENOTCONN) /* a pipe for writing alone */
+        async__uv_transport_fail(transport, error);
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+/* What the system did not take, in memory of its own. */
+typedef struct async__uv_unwritten {
+    uv_write_t request;
+    size_t size;
+} async__uv_unwritten;
+
+static size_t async__uv_transport_buffered(const async_transport *base)
+{
+    const async_uv_transport *transport =
+        (const async_uv_transport *)(const void *)base;
+    return transport->stream.state == ASYNC__OPEN
+               ? uv_stream_get_write_queue_size(&transport->stream.handle.stream)
+               : 0;
+}
+
+/* Closing has waited for the last to be out. */
+static void async__uv_transport_on_out(async_uv_transport *transport)
+{
+    if (transport->stream.state != ASYNC__OPEN) return;
+    if (transport->base.closing && !(transport->shutting_down & 1) &&
+        async__uv_transport_buffered(&transport->base) == 0)
+        async__uv_transport_begin_close(transport);
+    else if (transport->base.writing_paused &&
+             async__uv_transport_buffered(&transport->base) <=
+                 transport->base.low)
+        async__uv_transport_happened(transport, ASYNC__EVENT_RESUME);
+}
+
+static void async__uv_transport_on_written(uv_write_t *request, int status)
+{
+    async__uv_unwritten *unwritten = (async__uv_unwritten *)(void *)request;
+    async_uv_transport *transport =
+        async__uv_transport_of_handle(request->handle);
+    const async_allocator *allocator =
+        (const async_allocator *)unwritten->request.data;
+    allocator->release(allocator->context, unwritten,
+                       sizeof *unwritten + unwritten->size);
+    if (status < 0 && status != UV_ECANCELED)
+        async__uv_transport_fail(transport, status);
+    else
+        async__uv_transport_on_out(transport);
+}
+
+/* Copies what is behind the first `written` bytes, and leaves it to libuv. */
+static int async__uv_transport_queue(async_uv_transport *transport,
+                                     const async_bytes *lines, size_t count,
+                                     size_t written)
+{
+    const async_allocator *allocator = transport->base.loop->allocator;
+    async__uv_unwritten *unwritten;
+    uv_buf_t rest;
+    size_t size = 0, i;
+    int error;
+    for (i = 0; i < count; i++) size += lines[i].size;
+    size -= written;
+    unwritten = (async__uv_unwritten *)allocator->allocate(
+        allocator->context, sizeof *unwritten + size);
+    if (unwritten == NULL) return ASYNC_ENOMEM;
+    unwritten->size = size;
+    unwritten->request.data = (void *)(uintptr_t)allocator;
+    rest.base = (char *)(unwritten + 1);
+    rest.len = 0;
+    for (i = 0; i < count; i++) {
+        size_t skip = written < lines[i].size ? written : lines[i].size;
+        memcpy(rest.base + rest.len, lines[i].data + skip,
+               lines[i].size - skip);
+        rest.len += lines[i].size - skip;
+        written -= skip;
+    }
+    error = uv_write(&unwritten->request, &transport->stream.handle.stream,
+                     &rest, 1, async__uv_transport_on_written);
+    if (error)
+        allocator->release(allocator->context, unwritten,
+                           sizeof *unwritten + size);
+    return error;
+}
+
+static int async__uv_transport_write(async_transport *base,
+                                     const async_bytes *lines, size_t count)
+{
+    async_uv_transport *transport = async__uv_transport_of(base);
+    uv_buf_t some[16];
+    size_t wanted = 0, i;
+    int written = 0, error;
+    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    for (i = 0; i < count; i++) {
+        if (i < sizeof some / sizeof *some) {
+            some[i].base = (char *)(uintptr_t)lines[i].data;
+            some[i].len = lines[i].size;
+        }
+        wanted += lines[i].size;
+    }
+    if (wanted == 0) return 0;
+    if (async__uv_transport_buffered(base) == 0) {
+        written = uv_try_write(
+            &transport->stream.handle.stream, some,
+            (unsigned)(count < sizeof some / sizeof *some
+                           ? count
+                           : sizeof some / sizeof *some));
+        if (written == UV_EAGAIN) written = 0;
+        if (written < 0) {
+            async__uv_transport_fail(transport, written);
+            return written;
+        }
+        if ((size_t)written == wanted) return 0;
+    }
+    error = async__uv_transport_queue(transport, lines, count,
+                                      (size_t)written);
+    if (error == ASYNC_ENOMEM && written == 0) return error;
+    if (error) {
+        async__uv_transport_fail(transport, error);
+        return error;
+    }
+    async_transport_buffered(base);
+    return 0;
+}
+
+static void async__uv_transport_on_shutdown(uv_shutdown_t *request, int status)
+{
+    async_uv_transport *transport =
+        async__uv_transport_of_handle(request->handle);
+    transport->shutting_down &= 2;
+    if (status < 0 && status != UV_ECANCELED && status != UV_ENOTCONN)
+        async__uv_transport_fail(transport, status);
+    else
+        async__uv_transport_on_out(transport);
+}
+
+static int async__uv_transport_write_eof(async_transport *base)
+{
+    async_uv_transport *transport = async__uv_transport_of(base);
+    int error = uv_shutdown(&transport->shutdown,
+                            &transport->stream.handle.stream,
+                            async__uv_transport_on_shutdown);
+    if (!error) transport->shutting_down |= 1;
+    return error == UV_ENOTCONN ? 0 : error; /* it will be lost anyway */
+}
+
+/* --- closing ------------------------------------------------------------- */
+
+static void async__uv_transport_close(async_transport *base, int now)
+{
+    async_uv_transport *transport = async__uv_transport_of(base);
+    if (transport->stream.state != ASYNC__OPEN) return;
+    async__uv_transport_read(base, 0);
+    if (now || (!(transport->shutting_down & 1) &&
+                async__uv_transport_buffered(base) == 0))
+        async__uv_transport_begin_close(transport);
+}
+
+/* libuv has let go of the stream.  A loop that is gone, or about to, tells
+ * nobody. */
+static void async__uv_transport_closed(async_stream *stream, int loop_is)
+{
+    async_uv_transport *transport = async__uv_transport_of_stream(stream);
+    transport->closed = 1;
+    if (loop_is != ASYNC__LOOP_GONE) async__uv_transport_drop_chunk(transport);
+    transport->chunk = NULL;
+    if (loop_is == ASYNC__LOOP_OPEN) {
+        async__uv_transport_queue_event(transport, ASYNC__EVENT_LOST);
+        return;
+    }
+    if (loop_is == ASYNC__LOOP_CLOSING && transport->queued)
+        async__unready(transport->base.loop, &transport->event);
+    transport->queued = 0;
+    if (transport->lost != NULL) transport->lost(transport, loop_is);
+}
+
+void async__uv_transport_fail(async_uv_transport *transport, int error)
+{
+    if (transport->stream.state != ASYNC__OPEN) return;
+    transport->error = error;
+    async_transport_abort(&transport->base);
+}
+
+int async_uv_transport_start(async_uv_transport *transport,
+                             async_protocol *protocol)
+{
+    static const async_transport_functions functions = {
+        async__uv_transport_write, async__uv_transport_write_eof,
+        async__uv_transport_close, async__uv_transport_read,
+        async__uv_transport_buffered
+    };
+    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    async_transport_init(&transport->base, &functions, transport->stream.loop,
+                         protocol);
+    transport->event.run = async__uv_transport_run;
+    transport->chunk = NULL;
+    transport->lost = NULL;
+    transport->error = 0;
+    transport->events = 0;
+    transport->queued = 0;
+    transport->made = 0;
+    transport->reading = 0;
+    transport->shutting_down = 0;
+    transport->closed = 0;
+    transport->stream.closed = async__uv_transport_closed;
+    async__uv_transport_happened(transport, ASYNC__EVENT_MADE);
+    return 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASYNC_IMPLEMENTATION */
