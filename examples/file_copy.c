@@ -81,7 +81,7 @@ struct demonstrate {
     char directory[32], from[48], to[48], line[64];
     int file, i;
     int64_t size;
-    async_bytes one, other;
+    async_buffer one, other;
     struct async_fs_scandir entries;
     uv_dirent_t entry;
 };
@@ -110,8 +110,8 @@ static ASYNC(demonstrate)
         puts(strcmp(self->one.data, self->other.data) == 0 ? "they are equal"
                                                            : "they differ");
     } ASYNC_FINALLY {
-        async_bytes_free(&self->one);
-        async_bytes_free(&self->other);
+        async_buffer_free(&self->one);
+        async_buffer_free(&self->other);
         self->entries = ASYNC_GENERATOR(async_fs_scandir, self->directory);
         ASYNC_FOR(self->entry, &self->entries) {
             printf("removing %s\n", self->entry.name);

@@ -66,7 +66,7 @@ static ASYNC(sorted)
 struct counted {
     ASYNC_FRAME;
     async_process child;
-    async_bytes said;
+    async_buffer said;
     int code;
 };
 static ASYNC(counted)
@@ -79,7 +79,7 @@ static ASYNC(counted)
                    "hello, child", 12, &self->said);
         printf("%s (%d)\n", self->said.data, self->code);
     } ASYNC_FINALLY {
-        async_bytes_free(&self->said);
+        async_buffer_free(&self->said);
         AWAIT(async_process_close, &self->child);
     } ASYNC_END_TRY
     ASYNC_END;

@@ -36,7 +36,7 @@
 #ifndef CAESURA_UV_FS_H
 #define CAESURA_UV_FS_H
 
-#include "bytes.h"
+#include "buffer.h"
 #include "handle.h"
 
 #ifdef __cplusplus
@@ -159,7 +159,7 @@ ASYNC(async_fs_ftruncate);
 
 /* AWAIT(async_fs_read_file, path, bytes, limit): reads a file from its
  * beginning to its end.
- * bytes    the caller's, who frees them: async_bytes_free().  Empty after an
+ * bytes    the caller's, who frees them: async_buffer_free().  Empty after an
  *          error or a cancellation.
  * limit    how many bytes to take at most; 0: no limit but memory
  * Errors   -EFBIG when there is more; ASYNC_ENOMEM
@@ -167,7 +167,7 @@ ASYNC(async_fs_ftruncate);
 struct async_fs_read_file {
     ASYNC_FRAME;
     const char *path;
-    async_bytes *bytes;
+    async_buffer *bytes;
     size_t limit;
     uv_file file;
     int error;
@@ -705,7 +705,7 @@ static int async__fs_grow(struct async_fs_read_file *self, const async *co,
     int error;
     if (room > SIZE_MAX / 2) return ASYNC_ENOMEM;
     if (self->limit > 0 && self->bytes->size >= self->limit) return UV_EFBIG;
-    error = async__bytes_grow(self->bytes, async_loop_of(co), (size_t)room,
+    error = async__buffer_grow(self->bytes, async_loop_of(co), (size_t)room,
                               self->limit);
     return error == UV_ENOBUFS ? (int)UV_EFBIG : error;
 }
@@ -715,21 +715,21 @@ static int async__fs_took(struct async_fs_read_file *self, const async *co)
 {
     int error;
     if (self->bytes->size < self->bytes->room) {
-        async__bytes_got(self->bytes, (size_t)self->fs.request.result);
+        async__buffer_got(self->bytes, (size_t)self->fs.request.result);
         return 0;
     }
     if (self->fs.request.result == 0) return 0;
     error = async__fs_grow(self, co, (uint64_t)self->bytes->room * 2);
     if (error) return error;
     self->bytes->data[self->bytes->size] = self->next;
-    async__bytes_got(self->bytes, 1);
+    async__buffer_got(self->bytes, 1);
     return 0;
 }
 
 ASYNC(async_fs_read_file)
 {
     ASYNC_BEGIN(async_fs_read_file);
-    async_bytes_free(self->bytes);
+    async_buffer_free(self->bytes);
     ASYNC__FS_AWAIT(ASYNC__FS(uv_fs_open, self->path, UV_FS_O_RDONLY, 0));
     async__fs_give_back(co, &self->fs);
     ASYNC__FS_END;
@@ -759,12 +759,12 @@ ASYNC(async_fs_read_file)
             if (self->error) ASYNC_RAISE(self->error);
         } while (self->fs.request.result > 0);
     } ASYNC_EXCEPT_ALL(self->error) {
-        async_bytes_free(self->bytes);
+        async_buffer_free(self->bytes);
         ASYNC_RAISE(self->error);
     } ASYNC_FINALLY {
         ASYNC__FS_AWAIT(async__fs_close(
             &self->fs, async_uv_loop_of(async_loop_of(co)), self->file));
-        if (co->error) async_bytes_free(self->bytes);
+        if (co->error) async_buffer_free(self->bytes);
         ASYNC__FS_END;
     } ASYNC_END_TRY
     ASYNC_END;

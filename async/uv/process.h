@@ -4,7 +4,7 @@
  *
  *     const char *sort[] = { "sort", "-n", NULL };
  *     async_process child;                         in the frame, zeroed
- *     async_bytes sorted;
+ *     async_buffer sorted;
  *     ...
  *     AWAIT(async_create_subprocess_exec, &self->child, sort,
  *           { .input = ASYNC_PIPE, .output = ASYNC_PIPE });
@@ -29,7 +29,7 @@
 #ifndef CAESURA_UV_PROCESS_H
 #define CAESURA_UV_PROCESS_H
 
-#include "bytes.h"
+#include "buffer.h"
 #include "handle.h"
 #include "stream.h"
 #include "../group.h"
@@ -172,7 +172,7 @@ ASYNC(async_process_close);
  * data    NULL with size 0: only closes its input, if that is a pipe; used
  *         until the await ends
  * output  where its output and errors go, if they are pipes; else NULL.  The
- * errors  caller's, who frees them: async_bytes_free().  Empty after an error.
+ * errors  caller's, who frees them: async_buffer_free().  Empty after an error.
  * limit   how many bytes of each to take at most; 0: no limit but memory
  * Result  process->returncode
  * Errors  -ENOBUFS when there is more; ASYNC_ENOMEM; ASYNC_EBUSY when another
@@ -187,7 +187,7 @@ struct async_process_communicate {
     async_process *process;
     const void *data;
     size_t size;
-    async_bytes *output, *errors;
+    async_buffer *output, *errors;
     size_t limit;
     int error;
     async_task_group group;
@@ -522,7 +522,7 @@ static ASYNC(async__process_feed)
 struct async__process_drain {
     ASYNC_FRAME;
     async_stream *stream;
-    async_bytes *bytes;
+    async_buffer *bytes;
     size_t limit;
     size_t n;
     int error;
@@ -534,7 +534,7 @@ static ASYNC(async__process_drain)
     do {
         self->error = 0;
         if (self->bytes->size == self->bytes->room)
-            self->error = async__bytes_grow(
+            self->error = async__buffer_grow(
                 self->bytes, self->stream->loop,
                 self->bytes->room < 2048 ? 4096 : self->bytes->room * 2,
                 self->limit);
@@ -548,7 +548,7 @@ static ASYNC(async__process_drain)
             ASYNC_AWAIT_INTO(self->n, async_stream_read, self->stream,
                              self->bytes->data + self->bytes->size,
                              self->bytes->room - self->bytes->size);
-            async__bytes_got(self->bytes, self->n);
+            async__buffer_got(self->bytes, self->n);
         }
     } while (self->n > 0);
     ASYNC_AWAIT(async_stream_close, self->stream);
@@ -590,8 +590,8 @@ async__process_communicate_begin(struct async_process_communicate *self)
 ASYNC(async_process_communicate)
 {
     ASYNC_BEGIN(async_process_communicate);
-    if (self->output != NULL) async_bytes_free(self->output);
-    if (self->errors != NULL) async_bytes_free(self->errors);
+    if (self->output != NULL) async_buffer_free(self->output);
+    if (self->errors != NULL) async_buffer_free(self->errors);
     if (async__process_communicate_wrong(self)) ASYNC_RAISE(ASYNC_EINVAL);
     ASYNC_TRY {
         ASYNC_TASK_GROUP(&self->group) {
@@ -601,8 +601,8 @@ ASYNC(async_process_communicate)
         ASYNC_AWAIT_INTO(self->frame.result, async_process_wait,
                          self->process);
     } ASYNC_EXCEPT_ALL(self->error) {
-        if (self->output != NULL) async_bytes_free(self->output);
-        if (self->errors != NULL) async_bytes_free(self->errors);
+        if (self->output != NULL) async_buffer_free(self->output);
+        if (self->errors != NULL) async_buffer_free(self->errors);
         if (self->error == ASYNC_EGROUP)
             self->error = async_group_error(&self->group, 0);
         ASYNC_RAISE(self->error);

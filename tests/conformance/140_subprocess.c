@@ -91,7 +91,7 @@ static const char *const nonexistent[] = { "/nonexistent/program", NULL };
 struct program {
     ASYNC_FRAME;
     async_process p, a, b;
-    async_bytes out, err;
+    async_buffer out, err;
     async_gathering both;
     int code;
     char a_text[64], b_text[64];
@@ -108,8 +108,8 @@ static ASYNC(program)
     printf(", ");
     print_bytes(self->err.data, self->err.size);
     printf(") %d\n", self->p.returncode);
-    async_bytes_free(&self->out);
-    async_bytes_free(&self->err);
+    async_buffer_free(&self->out);
+    async_buffer_free(&self->err);
     AWAIT(async_process_close, &self->p);
 
     AWAIT(async_create_subprocess_shell, &self->p, "echo one; echo two",

@@ -252,7 +252,7 @@ struct say_file {
     ASYNC_FRAME;
     const char *path;
     size_t limit;
-    async_bytes bytes;
+    async_buffer bytes;
     int error;
 };
 static ASYNC(say_file)
@@ -269,11 +269,11 @@ static ASYNC(say_file)
         say("%s", name_of(self->error));
         assert_null(self->bytes.data);
     } ASYNC_FINALLY {
-        async_bytes_free(&self->bytes);
+        async_buffer_free(&self->bytes);
     } ASYNC_END_TRY
     ASYNC_END;
 }
-struct read_files { ASYNC_FRAME; async_bytes bytes; int error; };
+struct read_files { ASYNC_FRAME; async_buffer bytes; int error; };
 static ASYNC(read_files)
 {
     ASYNC_BEGIN(read_files);
@@ -432,7 +432,7 @@ static ASYNC(open_it)
     ASYNC_END;
 }
 static char template_path[16];
-static async_bytes read_whole;
+static async_buffer read_whole;
 struct scan {
     ASYNC_FRAME;
     struct async_fs_scandir entries;
@@ -536,7 +536,7 @@ static ASYNC(cancel_reading)
     async_task_cancel(self->task);
     AWAIT(say_end, self->task);
     AWAIT(until_free);
-    async_bytes_free(&read_whole);
+    async_buffer_free(&read_whole);
     ASYNC_END;
 }
 
@@ -581,7 +581,7 @@ static void a_request_that_has_begun_is_waited_for(void **s)
 
 /* --- what goes wrong --------------------------------------------------------- */
 
-struct read_large { ASYNC_FRAME; async_bytes bytes; int error; };
+struct read_large { ASYNC_FRAME; async_buffer bytes; int error; };
 static ASYNC(read_large)
 {
     ASYNC_BEGIN(read_large);
@@ -591,7 +591,7 @@ static ASYNC(read_large)
     } ASYNC_EXCEPT_ALL(self->error) {
         assert_null(self->bytes.data);
     } ASYNC_END_TRY
-    async_bytes_free(&self->bytes);
+    async_buffer_free(&self->bytes);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_END;
 }
@@ -616,7 +616,7 @@ static void without_memory_it_is_an_error_and_leaves_nothing(void **s)
 
 struct refuse_uv {
     ASYNC_FRAME;
-    async_bytes bytes;
+    async_buffer bytes;
     int error, file;
     char path[16];
 };
@@ -645,7 +645,7 @@ static void so_it_is_without_memory_for_libuv(void **s)
     assert_said("ASYNC_ENOMEM ASYNC_ENOMEM ASYNC_ENOMEM ASYNC_ENOMEM ok");
 }
 
-struct without_descriptors { ASYNC_FRAME; async_bytes bytes; int error; };
+struct without_descriptors { ASYNC_FRAME; async_buffer bytes; int error; };
 static ASYNC(without_descriptors)
 {
     ASYNC_BEGIN(without_descriptors);

@@ -47,7 +47,7 @@ static const char *const *script(const char *text)
         .output = ASYNC_PIPE                                                  \
     }
 
-static void say_bytes(const async_bytes *bytes)
+static void say_bytes(const async_buffer *bytes)
 {
     char text[256], *end;
     snprintf(text, sizeof text, "%s",
@@ -63,7 +63,7 @@ struct say_script {
     async_process_options options;
     const char *input;
     async_process child;
-    async_bytes output, errors;
+    async_buffer output, errors;
     int code, error;
 };
 static ASYNC(say_script)
@@ -83,8 +83,8 @@ static ASYNC(say_script)
     } ASYNC_EXCEPT_ANY(self->error) {
         say("%s", name_of(self->error));
     } ASYNC_FINALLY {
-        async_bytes_free(&self->output);
-        async_bytes_free(&self->errors);
+        async_buffer_free(&self->output);
+        async_buffer_free(&self->errors);
         AWAIT(async_process_close, &self->child);
     } ASYNC_END_TRY
     ASYNC_END;
@@ -165,7 +165,7 @@ arguments_directory_and_environment_are_what_was_asked_for(void **s)
 struct shell {
     ASYNC_FRAME;
     async_process child;
-    async_bytes output;
+    async_buffer output;
     int code;
 };
 static ASYNC(shell)
@@ -176,7 +176,7 @@ static ASYNC(shell)
     AWAIT_INTO(self->code, async_process_communicate, &self->child, NULL, 0,
                &self->output);
     say_bytes(&self->output);
-    async_bytes_free(&self->output);
+    async_buffer_free(&self->output);
     AWAIT(async_process_close, &self->child);
     ASYNC_END;
 }
@@ -433,7 +433,7 @@ struct communicate {
     ASYNC_FRAME;
     async_process *child;
     size_t size, limit;
-    async_bytes output, errors;
+    async_buffer output, errors;
     int code, error;
 };
 static ASYNC(communicate)
@@ -451,8 +451,8 @@ static ASYNC(communicate)
         assert_null(self->output.data);
         assert_null(self->errors.data);
     } ASYNC_FINALLY {
-        async_bytes_free(&self->output);
-        async_bytes_free(&self->errors);
+        async_buffer_free(&self->output);
+        async_buffer_free(&self->errors);
     } ASYNC_END_TRY
     ASYNC_END;
 }
@@ -509,7 +509,7 @@ static void more_than_the_limit_is_an_error_exactly_so_much_is_not(void **s)
 struct communicate_wrong {
     ASYNC_FRAME;
     async_process child;
-    async_bytes output;
+    async_buffer output;
     int code, error;
 };
 static ASYNC(communicate_wrong)
@@ -553,7 +553,8 @@ struct communicate_twice {
 static ASYNC(communicate_twice)
 {
     ASYNC_BEGIN(communicate_twice);
-    AWAIT(async_create_subprocess_exec, &self->child, script("cat"), PIPES);
+    AWAIT(async_create_subprocess_exec, &self->child, script("exec sleep 100"),
+          PIPES);
     self->reader = async_create_task(
         CO(async_stream_read, &self->child.output, large, 10));
     AWAIT(until_waiting, self->reader);
