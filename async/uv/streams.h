@@ -271,7 +271,7 @@ int async_connection_start(async_connection *connection, size_t limit)
     if (!async_stream_is_open(&connection->transport.stream))
         return ASYNC_ECLOSED;
     async_stream_reader_init(&connection->reader,
-                             connection->transport.stream.loop, NULL, limit);
+                             connection->transport.stream.resource.loop, NULL, limit);
     async__stream_protocol_init(&connection->writer, &connection->reader,
                                 &connection->transport.base);
     return async_uv_transport_start(&connection->transport,
