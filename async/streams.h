@@ -489,14 +489,18 @@ void async_stream_reader_set_exception(async_stream_reader *reader, int error)
 }
 
 /* Where a transport may put what comes.  While nobody waits it fills what is
- * there, and then is paused. */
+ * there, and then is paused; so it does when much has come for who waits, until
+ * that one has run. */
 static void *async__reader_get_buffer(async_stream_reader *reader,
                                       size_t *size)
 {
     size_t room = reader->capacity - reader->end;
+    size_t held = reader->end - reader->begin;
+    int waits = reader->waiter != NULL &&
+                !async_future_done(&reader->waiter->future);
     *size = 0;
-    if (reader->waiter != NULL || reader->buffer == NULL) {
-        size_t held = reader->end - reader->begin;
+    if (waits || reader->buffer == NULL ||
+        (reader->waiter != NULL && held <= reader->limit)) {
         /* Twice as much is good for long lines, and for a fast peer. */
         if (room < ASYNC__READER_ROOM || room < held)
             (void)async__reader_reserve(
@@ -508,7 +512,7 @@ static void *async__reader_get_buffer(async_stream_reader *reader,
     if (room == 0) {
         /* The transport pauses by itself. */
         reader->paused = reader->transport != NULL;
-        if (reader->waiter != NULL) {
+        if (waits) {
             reader->error = reader->fixed ? 0 : (int)ASYNC_ENOMEM;
             async__reader_wake(reader);
         }
