@@ -94,7 +94,8 @@ static int fault(const char *name, int told, const int *errors)
         faults.error = error;
         faults.choices = choices;
         /* EAGAIN is how a full connection says so. */
-        faults.told = told && error < 0 && error != UV_EAGAIN;
+        faults.harmless = error > 0 || error == UV_EAGAIN;
+        faults.told = told && !faults.harmless;
         known[i].failed++;
     }
     uv_mutex_unlock(&mutex);

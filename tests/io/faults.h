@@ -13,6 +13,7 @@ typedef struct faults {
     const char *failed; /* which it was, or NULL */
     int error;          /* with what; greater than 0: it did less */
     int told;           /* whether somebody must hear of it */
+    int harmless;       /* whether nobody may */
     int choices;        /* in how many ways it can fail */
 } faults_state;
 extern faults_state faults;
