@@ -540,8 +540,7 @@ static ASYNC(one)
             }
             (void)async_stream_writer_write_eof(&self->c.writer);
         }
-        AWAIT_JOIN(self->reader);
-        self->reader = NULL;
+        AWAIT_TASK(self->reader);
         if (self->kind == RESET || self->kind == LEFT_ALONE ||
             self->kind == ABORTED) {
             if (self->back > self->sent) count.wrong++;
