@@ -1658,7 +1658,7 @@ async__object(async_function *start, const void *frame, size_t size,
     ASYNC__ASSERT(ASYNC__KIND(name) == 2,                                     \
                   "this coroutine returns nothing: declare its frame with "   \
                   "ASYNC_RETURNS(type)");                                     \
-    (place) = ((struct name *)co->sp)->frame.result
+    (place) = ((struct name *)(void *)co->sp)->frame.result
 /* An error that is caught as a value. */
 #define ASYNC__CATCH(place)                                                   \
     if (ASYNC__UNLIKELY(co->error) && !async_error_is_exception(co->error))   \
@@ -2167,6 +2167,28 @@ static union async__longest_text {
 #define ASYNC__TEXT(text) text
 #endif
 
+#if ASYNC_HOSTED
+/* Of names that are looked up; numbers and texts are libuv's everywhere. */
+#define ASYNC__NAME_LOOKUP_ERRORS(X)                                          \
+    X("EAI_ADDRFAMILY", -3000, "address family not supported")                \
+    X("EAI_AGAIN", -3001, "temporary failure")                                \
+    X("EAI_BADFLAGS", -3002, "bad ai_flags value")                            \
+    X("EAI_CANCELED", -3003, "request canceled")                              \
+    X("EAI_FAIL", -3004, "permanent failure")                                 \
+    X("EAI_FAMILY", -3005, "ai_family not supported")                         \
+    X("EAI_MEMORY", -3006, "out of memory")                                   \
+    X("EAI_NODATA", -3007, "no address")                                      \
+    X("EAI_NONAME", -3008, "unknown node or service")                         \
+    X("EAI_OVERFLOW", -3009, "argument buffer overflow")                      \
+    X("EAI_SERVICE", -3010, "service not available for socket type")          \
+    X("EAI_SOCKTYPE", -3011, "socket type not supported")                     \
+    X("EAI_BADHINTS", -3013, "invalid value for hints")                       \
+    X("EAI_PROTOCOL", -3014, "resolved protocol is unknown")
+#else
+#define ASYNC__NAME_LOOKUP_ERRORS(X)
+#endif
+#define ASYNC__LOOKUP_CASE(name, number, text) case number: return name;
+
 const char *async_error_name(int error)
 {
     switch (error) {
@@ -2178,6 +2200,7 @@ const char *async_error_name(int error)
 #ifdef ASYNC__SYSTEM_ERRORS
         ASYNC__SYSTEM_ERRORS(ASYNC__SYSTEM_CASE)
 #endif
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__LOOKUP_CASE)
         case -4095: return ASYNC__NAME("EOF"); /* libuv's */
     }
     return NULL;
@@ -2191,6 +2214,7 @@ const char *async_strerror(int error)
     case number: return ASYNC__TEXT(text);
         ASYNC_ERRORS(ASYNC__TEXT_CASE)
         ASYNC_USER_ERRORS(ASYNC__TEXT_CASE)
+        ASYNC__NAME_LOOKUP_ERRORS(ASYNC__TEXT_CASE)
 #undef ASYNC__TEXT_CASE
         case -4095: return ASYNC__TEXT("end of file");
     }
@@ -2463,6 +2487,12 @@ void async__raised_because(async *co, int error, const async *from)
 const async_allocator *(*async__task_allocator)(const async *co);
 const char *(*async__task_stack)(const async *co);
 #endif
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+/* Threads that make loops store the same there. */
+#define ASYNC__HOOK_OF_TASKS(hook) __atomic_load_n(&(hook), __ATOMIC_RELAXED)
+#else
+#define ASYNC__HOOK_OF_TASKS(hook) (hook)
+#endif
 
 static void async__paint(void *memory, size_t size)
 {
@@ -2508,7 +2538,8 @@ const async_allocator async_default_allocator = { async__malloc, async__mfree,
 
 static const async_allocator *async__allocator_of(const async *co)
 {
-    if (co->flags & ASYNC__IS_TASK) return async__task_allocator(co);
+    if (co->flags & ASYNC__IS_TASK)
+        return ASYNC__HOOK_OF_TASKS(async__task_allocator)(co);
     return (const async_allocator *)(const void *)co->node.link.prev;
 }
 
@@ -2643,7 +2674,8 @@ static const char *async__piece(const async *co, size_t *below)
         return chunk->memory;
     }
 #endif
-    if (co->flags & ASYNC__IS_TASK) return async__task_stack(co);
+    if (co->flags & ASYNC__IS_TASK)
+        return ASYNC__HOOK_OF_TASKS(async__task_stack)(co);
     return (const char *)co->node.link.next;
 }
 

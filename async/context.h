@@ -15,8 +15,10 @@
  *
  * A callback (call_soon, call_later, done callbacks) has the values of where it
  * was scheduled.  A generator, and what is awaited without a task, have those
- * of the task that runs them.  Outside a running loop, and in callbacks that
- * another thread has scheduled, variables have their initial values.
+ * of the task that runs them, and so has what a task runs in another thread
+ * (async/uv/executor.h), where they can be read but not set.  Outside all that,
+ * and in callbacks that another thread has scheduled, variables have their
+ * initial values.
  *
  *   VARIABLES          declare, get, set, reset
  *   CONTEXTS           copy, look into, run in one
@@ -195,9 +197,19 @@ const void *async__context_get(const async_context *context,
     return binding != NULL ? binding->value.bytes : initial;
 }
 
+#if ASYNC_HOSTED
+/* In a thread that does a task's job: what the task has given it.  The job has
+ * a share of the bindings, so that nobody changes them meanwhile. */
+static __thread const async_context *async__context_of_job;
+#else
+#define async__context_of_job NULL
+#endif
+
 const void *async__contextvar_get(const void *variable, const void *initial)
 {
-    return async__context_get(async__current_context(), variable, initial);
+    return async__context_get(async__running != NULL ? async__current_context()
+                                                     : async__context_of_job,
+                              variable, initial);
 }
 
 static async__binding *async__binding_make(const void *variable,

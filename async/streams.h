@@ -43,7 +43,11 @@ typedef struct async_stream_reader async_stream_reader;
 /* How long a line may be, unless said otherwise; the transport is paused when
  * twice that waits to be read. */
 #ifndef ASYNC_STREAM_LIMIT
+#if SIZE_MAX > 65535
 #define ASYNC_STREAM_LIMIT 65536
+#else
+#define ASYNC_STREAM_LIMIT 1024
+#endif
 #endif
 
 /* Begins a reader.
@@ -194,6 +198,7 @@ static inline int async_stream_writer_writelines(async_stream_writer *writer,
  * high-water mark is not out yet, until it is down to the low-water mark.  Of a
  * connection that is closing it waits an iteration.
  * Errors   what the connection has died of; -ECONNRESET when it is gone
+ *          (without errno: ASYNC_ECLOSED)
  * Cancel   at once
  * Counterpart: StreamWriter.drain(). */
 struct async_stream_writer_drain {
@@ -341,8 +346,13 @@ extern "C" {
 /* --- the buffer ---------------------------------------------------------- */
 
 enum {
+#if SIZE_MAX > 65535
     ASYNC__READER_FIRST = 4096, /* the first buffer that it allocates */
     ASYNC__READER_ROOM = 512    /* less is not worth a call to the system */
+#else
+    ASYNC__READER_FIRST = 64,
+    ASYNC__READER_ROOM = 16
+#endif
 };
 
 void async_stream_reader_init(async_stream_reader *reader, async_loop *loop,
@@ -415,13 +425,23 @@ static int async__reader_grow(async_stream_reader *reader, size_t capacity)
 }
 #endif
 
+#if ASYNC_HOSTED
+#define async__move_down memmove
+#else
+static void async__move_down(char *to, const char *from, size_t size)
+{
+    while (size-- > 0) *to++ = *from++;
+}
+#endif
+
 /* Makes room for `size` more bytes behind the end. */
 static int async__reader_reserve(async_stream_reader *reader, size_t size)
 {
     size_t held = reader->end - reader->begin, capacity = reader->capacity;
     if (capacity - reader->end >= size) return 0;
     if (capacity - held >= size && reader->kept == reader->begin) {
-        memmove(reader->buffer, reader->buffer + reader->begin, held);
+        async__move_down(reader->buffer, reader->buffer + reader->begin,
+                         held);
         reader->kept = reader->begin = 0;
         reader->end = held;
         return 0;
@@ -618,6 +638,25 @@ static int async__reader_has_all(async_stream_reader *reader, size_t n,
     return 1;
 }
 
+#if ASYNC_HOSTED
+#define async__find_byte memchr
+#define async__same(a, b, size) (memcmp((a), (b), (size)) == 0)
+#else
+/* Of libc there are memcpy and memset alone. */
+static const void *async__find_byte(const char *data, char byte, size_t size)
+{
+    for (; size > 0; size--, data++)
+        if (*data == byte) return data;
+    return NULL;
+}
+static int async__same(const char *a, const char *b, size_t size)
+{
+    for (; size > 0; size--)
+        if (*a++ != *b++) return 0;
+    return 1;
+}
+#endif
+
 static const char *async__find(const char *data, size_t size,
                                const async_bytes *separator)
 {
@@ -625,10 +664,10 @@ static const char *async__find(const char *data, size_t size,
     if (separator->size > size) return NULL;
     end -= separator->size - 1;
     while (data < end) {
-        data = (const char *)memchr(data, separator->data[0],
-                                    (size_t)(end - data));
+        data = (const char *)async__find_byte(data, separator->data[0],
+                                              (size_t)(end - data));
         if (data == NULL ||
-            memcmp(data, separator->data, separator->size) == 0)
+            async__same(data, separator->data, separator->size))
             return data;
         data++;
     }
@@ -853,6 +892,12 @@ void async__stream_protocol_init(async_stream_writer *writer,
 
 /* --- the writer ---------------------------------------------------------- */
 
+#ifdef ECONNRESET
+#define ASYNC__CONNECTION_LOST -ECONNRESET
+#else
+#define ASYNC__CONNECTION_LOST ASYNC_ECLOSED
+#endif
+
 ASYNC(async_stream_writer_drain)
 {
     ASYNC_BEGIN(async_stream_writer_drain);
@@ -863,7 +908,8 @@ ASYNC(async_stream_writer_drain)
         ASYNC_AWAIT(async_sleep, 0);
     ASYNC_AWAIT(async_event_wait, &self->writer->resumed);
     if (self->writer->lost)
-        ASYNC_RAISE(self->writer->error ? self->writer->error : -ECONNRESET);
+        ASYNC_RAISE(self->writer->error ? self->writer->error
+                                        : (int)ASYNC__CONNECTION_LOST);
     ASYNC_END;
 }
 

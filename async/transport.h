@@ -132,7 +132,7 @@ int async_transport_is_reading(const async_transport *transport);
 
 /* How much is not out yet, in bytes, and the marks: when it is more than
  * `high` the protocol pauses, until it is no more than `low`.  At first they
- * are 65536 and 16384.
+ * are 65536 and 16384 (1024 and 256 where pointers have 16 bits).
  * Returns  0; ASYNC_EINVAL when low > high
  * Counterparts: get_write_buffer_size(), set_write_buffer_limits(),
  *               get_write_buffer_limits(). */
@@ -251,7 +251,11 @@ async_transport_get_protocol(const async_transport *transport)
 extern "C" {
 #endif
 
-enum { ASYNC__HIGH_WATER = 65536 };
+#if SIZE_MAX > 65535
+#define ASYNC__HIGH_WATER 65536
+#else
+#define ASYNC__HIGH_WATER 1024
+#endif
 
 void async_transport_init(async_transport *transport,
                           const async_transport_functions *functions,

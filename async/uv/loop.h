@@ -58,6 +58,10 @@ struct async_uv_loop {
     uv_loop_t own;
     async__uv_handles *handles, own_handles;
     async_link resources; /* what is closed with the loop: open streams */
+    struct async_executor *executor; /* the default one; NULL: libuv's */
+    size_t held;          /* tasks that wait for another thread */
+    int posting;          /* threads that tell it something now; atomic */
+    unsigned interrupt_takers; /* of the program's, for SIGINT: signal.h */
     char *read_buffer;    /* for transports, when the first of them reads */
     size_t clients;       /* of servers, whose memory is the loop's */
     unsigned char owns, closing;
@@ -79,7 +83,8 @@ struct async_uv_loop {
  * allocator  NULL: the default one
  * Returns    0, or libuv's error
  *
- * SIGPIPE is ignored from then on, unless the program has set what it does.
+ * SIGPIPE and SIGXFSZ are ignored from then on, unless the program has set what
+ * they do.
  *
  * Closing a loop that has its own also closes every handle that is left in
  * it.  A borrowed one goes on without Caesura, whose streams and handles are
@@ -105,7 +110,7 @@ static inline uv_loop_t *async_uv_loop_of(async_loop *loop)
  * and waits for it, closes the loop.  An error of the main coroutine is
  * printed to stderr with the await traceback.
  *
- * SIGINT, if the program has not set its disposition, cancels the main
+ * SIGINT, if the program has not set what it does, cancels the main
  * coroutine, which may clean up; if that then ends cancelled, the result is
  * ASYNC_EINTR.  A second one stops the loop where it stands: all that is left
  * is cancelled and waited for, until a third.
@@ -240,7 +245,8 @@ static int async__uv_poll(async_loop *base, async_time deadline)
     base->kick = async__uv_do_not_wait;
     uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     base->kick = NULL;
-    if (!loop->owns) uv_unref((uv_handle_t *)&loop->handles->wakeup);
+    if (!loop->owns && loop->held == 0)
+        uv_unref((uv_handle_t *)&loop->handles->wakeup);
     return 0;
 }
 
@@ -297,8 +303,9 @@ static void async__uv_on_check(uv_check_t *check)
 
 static void async__uv_on_interrupt(uv_signal_t *handle, int number)
 {
+    async_uv_loop *loop = async__uv_of(handle->data);
     (void)number;
-    async_loop_interrupt(&async__uv_of(handle->data)->base);
+    if (loop->interrupt_takers == 0) async_loop_interrupt(&loop->base);
 }
 
 /* Whether Ctrl-C still does what it does by default. */
@@ -316,7 +323,7 @@ static void async__uv_interrupts(async_loop *base, int on)
 {
     async_uv_loop *loop = async__uv(base);
     uv_signal_t *handle = &loop->handles->interrupt;
-    if (on && async__uv_may_interrupt()) {
+    if (on && (async__uv_may_interrupt() || loop->interrupt_takers > 0)) {
         if (handle->data == NULL) {
             if (uv_signal_init(loop->uv, handle) != 0) return;
             handle->data = loop->handles;
@@ -365,6 +372,8 @@ static void async__uv_close(async_loop *base)
     async__uv_handles *handles = loop->handles;
     async_link *link;
     base->kick = NULL;
+    /* Who has just ended what a task waited for may not have returned yet. */
+    while (__atomic_load_n(&loop->posting, __ATOMIC_ACQUIRE) > 0) uv_sleep(0);
     loop->closing = 1;
     if (loop->read_buffer != NULL)
         async__release_large(base, loop->read_buffer, ASYNC__UV_READ_BUFFER);
@@ -395,18 +404,18 @@ static void async__uv_close(async_loop *base)
         async__unlink(loop->resources.next);
 }
 
-/* A peer that has gone is an error of the write, not the end of the program.
- * Python does the same when it starts. */
-static void async__uv_ignore_broken_pipes(void)
-{
+/* A peer that has gone, a file that has become too large, are errors of the
+ * write, not the end of the program.  Python does the same when it starts. */
 #ifndef _WIN32
+static void async__uv_ignore(int number)
+{
     struct sigaction now;
-    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
         now.sa_handler = SIG_IGN;
-        sigaction(SIGPIPE, &now, NULL);
+        sigaction(number, &now, NULL);
     }
-#endif
 }
+#endif
 
 int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                        const async_allocator *allocator)
@@ -416,11 +425,20 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
                                            async__uv_interrupts };
     async__uv_handles *handles = NULL;
     int error = 0;
-    async__uv_ignore_broken_pipes();
+#ifndef _WIN32
+    async__uv_ignore(SIGPIPE);
+#ifdef SIGXFSZ
+    async__uv_ignore(SIGXFSZ);
+#endif
+#endif
     async_loop_init(&loop->base, &backend, allocator, 0);
     loop->base.closed = 1;
     allocator = loop->base.allocator;
     async__list_init(&loop->resources);
+    loop->executor = NULL;
+    loop->held = 0;
+    loop->posting = 0;
+    loop->interrupt_takers = 0;
     memset(loop->few_polls, 0, sizeof loop->few_polls);
     loop->polls = loop->few_polls;
     loop->poll_buckets = sizeof loop->few_polls / sizeof loop->few_polls[0];

@@ -60,6 +60,21 @@ static inline void async__work_done(async__work *work, int status)
                       status < 0 ? status : 0);
 }
 
+/* --- what another thread ends ------------------------------------------------
+ *
+ * A task that waits for one: uv_run() of a borrowed loop does not return
+ * before.  Each hold is let go of once, in the loop's thread. */
+void async__uv_hold(async_loop *loop);
+void async__uv_let_go(async_loop *loop);
+
+/* From that thread: calls back on the loop, which may be closed as soon as
+ * that has run.  `handle` is in the frame that waits. */
+void async__uv_post(async_loop *loop, async_handle *handle,
+                    async_callback *callback, void *argument);
+
+/* How many threads can run at once. */
+unsigned async__uv_parallelism(void);
+
 #ifdef __cplusplus
 }
 #endif
@@ -95,6 +110,44 @@ void async__work_begin(async__work *work, async_loop *loop, void *request)
     async_operation_init(&work->operation, loop, async__work_cancel);
     work->request = (uv_req_t *)request;
     work->request->data = work;
+}
+
+void async__uv_hold(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    if (loop->held++ == 0 && !loop->owns)
+        uv_ref((uv_handle_t *)&loop->handles->wakeup);
+}
+
+/* (A poll of our own has a reference of its own, and unreferences itself.) */
+void async__uv_let_go(async_loop *base)
+{
+    async_uv_loop *loop = async__uv(base);
+    if (--loop->held == 0 && !loop->owns)
+        uv_unref((uv_handle_t *)&loop->handles->wakeup);
+}
+
+/* Closing the loop waits for those that post. */
+void async__uv_post(async_loop *loop, async_handle *handle,
+                    async_callback *callback, void *argument)
+{
+    int *posting = &async__uv(loop)->posting;
+    __atomic_add_fetch(posting, 1, __ATOMIC_RELAXED);
+    (void)async_loop_call_soon_threadsafe(loop, handle, callback, argument);
+    __atomic_sub_fetch(posting, 1, __ATOMIC_RELEASE);
+}
+
+unsigned async__uv_parallelism(void)
+{
+#if UV_VERSION_HEX >= 0x012c00
+    return uv_available_parallelism();
+#else
+    uv_cpu_info_t *processors;
+    int count;
+    if (uv_cpu_info(&processors, &count) != 0) return 1;
+    uv_free_cpu_info(processors, count);
+    return count > 0 ? (unsigned)count : 1;
+#endif
 }
 
 #ifdef __cplusplus

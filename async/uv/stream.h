@@ -8,9 +8,9 @@
  *     AWAIT(async_stream_close, &self->peer);
  *
  * A stream is a struct of the caller's, zeroed, which tcp.h, pipe.h or tty.h
- * opens.  It must neither move nor go until it has been closed: libuv has
- * pointers to it, and async_stream_close() is what waits until it has none.
- * Close it in a FINALLY.
+ * opens; a process has up to three (process.h).  It must neither move nor go
+ * until it has been closed: libuv has pointers to it, and async_stream_close()
+ * is what waits until it has none.  Close it in a FINALLY.
  *
  * From tasks on a loop of async/uv/loop.h, the one on which it was opened
  * (ASYNC_EOTHERLOOP, ASYNC_ENOTASK).  One task may read while others write.

@@ -22,6 +22,7 @@
 #ifndef CAESURA_UV_STREAMS_H
 #define CAESURA_UV_STREAMS_H
 
+#include "pipe.h"
 #include "tcp.h"
 #include "transport.h"
 
@@ -62,6 +63,19 @@ struct async_open_connection {
     struct sockaddr_storage address;
 };
 ASYNC(async_open_connection);
+
+/* AWAIT(async_open_unix_connection, connection, path, limit): the same by a Unix
+ * socket, or a named pipe of Windows.
+ * path    used only until this first suspends
+ * Errors  those of async_pipe_connect
+ * Counterpart: asyncio.open_unix_connection(). */
+struct async_open_unix_connection {
+    ASYNC_FRAME;
+    async_connection *connection;
+    const char *path;
+    size_t limit;
+};
+ASYNC(async_open_unix_connection);
 
 /* For a connection whose transport.stream has been opened otherwise.
  * Returns  0, or ASYNC_ECLOSED when it is not open */
@@ -136,6 +150,21 @@ struct async_start_server {
     struct sockaddr_storage address;
 };
 ASYNC(async_start_server);
+
+/* AWAIT(async_start_unix_server, server, handler, path, options): the same on a
+ * Unix socket, or a named pipe of Windows.
+ * path    used only until this first suspends
+ * Errors  those of async_pipe_listen; ASYNC_ENOMEM
+ * Counterpart: asyncio.start_unix_server(). */
+struct async_start_unix_server {
+    ASYNC_FRAME;
+    async_server *server;
+    async_client_handler handler;
+    const char *path;
+    const async_server_options *options;
+    int error;
+};
+ASYNC(async_start_unix_server);
 
 /* Stops listening.  Clients are served on. */
 void async_server_close(async_server *server);
@@ -256,6 +285,15 @@ ASYNC(async_open_connection)
         ASYNC_RAISE(ASYNC_EINVAL);
     ASYNC_AWAIT(async_tcp_connect, &self->connection->transport.stream,
                 (const struct sockaddr *)&self->address);
+    (void)async_connection_start(self->connection, self->limit);
+    ASYNC_END;
+}
+
+ASYNC(async_open_unix_connection)
+{
+    ASYNC_BEGIN(async_open_unix_connection);
+    ASYNC_AWAIT(async_pipe_connect, &self->connection->transport.stream,
+                self->path);
     (void)async_connection_start(self->connection, self->limit);
     ASYNC_END;
 }
@@ -507,16 +545,6 @@ static int async__server_prepare(async_server *server, async *co,
     return 0;
 }
 
-static int async__server_serve(async_server *server)
-{
-    async_task *task = async_loop_create_task(
-        server->loop, ASYNC_CO(async__server_accept, server));
-    if (task == NULL) return async_last_error();
-    async_task_release(task);
-    server->accepting = 1;
-    return 0;
-}
-
 static void async__server_give_up(async_server *server)
 {
     async__release_large(server->loop,
@@ -524,37 +552,81 @@ static void async__server_give_up(async_server *server)
                          server->handler.object.size);
 }
 
+/* When it listens, or has failed to: what there is to do in either case.
+ * Returns 0 or the error; with one the listener, if it is open, is closed by
+ * who called. */
+static int async__server_listens(async_server *server, int error)
+{
+    async_task *task = NULL;
+    if (!error) {
+        task = async_loop_create_task(server->loop,
+                                      ASYNC_CO(async__server_accept, server));
+        if (task == NULL) error = async_last_error();
+    }
+    if (error) {
+        async__server_give_up(server);
+        return error;
+    }
+    async_task_release(task);
+    server->accepting = 1;
+    return 0;
+}
+
+/* Which of the families there are is the machine's business. */
+static int async__server_address(struct async_start_server *self)
+{
+    const char *ip = self->ip;
+    if (ip == NULL) ip = self->error == -EAFNOSUPPORT ? "0.0.0.0" : "::";
+    return async_tcp_address(&self->address, ip, self->port);
+}
+
 ASYNC(async_start_server)
 {
     ASYNC_BEGIN(async_start_server);
-    if (async_tcp_address(&self->address, self->ip != NULL ? self->ip : "::",
-                          self->port) != 0)
-        ASYNC_RAISE(ASYNC_EINVAL);
     if (self->options != NULL) self->backlog = self->options->backlog;
+    if (async__server_address(self) != 0) ASYNC_RAISE(ASYNC_EINVAL);
     self->error = async__server_prepare(self->server, co, &self->handler,
                                         self->options);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
-        ASYNC_AWAIT_CATCH(self->error, async_tcp_listen,
-                          &self->server->listener,
-                          (const struct sockaddr *)&self->address,
-                          self->backlog);
-        if (self->error == -EAFNOSUPPORT && self->ip == NULL) {
-            (void)async_tcp_address(&self->address, "0.0.0.0", self->port);
-            ASYNC_AWAIT_CATCH(self->error, async_tcp_listen,
-                              &self->server->listener,
-                              (const struct sockaddr *)&self->address,
-                              self->backlog);
-        }
-        if (!self->error) {
-            self->error = async__server_serve(self->server);
-            if (self->error)
-                ASYNC_AWAIT(async_listener_close, &self->server->listener);
-        }
-    } ASYNC_FINALLY {
-        if (!self->server->accepting) async__server_give_up(self->server);
-    } ASYNC_END_TRY
+        ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
+                    (const struct sockaddr *)&self->address, self->backlog);
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    if (self->error == -EAFNOSUPPORT && self->ip == NULL) {
+        (void)async__server_address(self);
+        self->error = 0;
+        ASYNC_TRY {
+            ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
+                        (const struct sockaddr *)&self->address,
+                        self->backlog);
+        } ASYNC_EXCEPT_ALL(self->error) {}
+        ASYNC_END_TRY
+    }
+    self->error = async__server_listens(self->server, self->error);
+    if (self->error) {
+        ASYNC_AWAIT(async_listener_close, &self->server->listener);
+        ASYNC_RAISE(self->error);
+    }
+    ASYNC_END;
+}
+
+ASYNC(async_start_unix_server)
+{
+    ASYNC_BEGIN(async_start_unix_server);
+    self->error = async__server_prepare(self->server, co, &self->handler,
+                                        self->options);
     if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_TRY {
+        ASYNC_AWAIT(async_pipe_listen, &self->server->listener, self->path,
+                    self->options != NULL ? self->options->backlog : 0);
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    self->error = async__server_listens(self->server, self->error);
+    if (self->error) {
+        ASYNC_AWAIT(async_listener_close, &self->server->listener);
+        ASYNC_RAISE(self->error);
+    }
     ASYNC_END;
 }
 

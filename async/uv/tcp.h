@@ -39,23 +39,30 @@ struct async_tcp_connect {
 };
 ASYNC(async_tcp_connect);
 
-/* AWAIT(async_tcp_listen, listener, address, backlog): opens a zeroed
+/* AWAIT(async_tcp_listen, listener, address, backlog, flags): opens a zeroed
  * listener; see listener.h for what can be done with it.
  * address  a const struct sockaddr *; its port may be 0, and the system then
  *          chooses one: async_tcp_port()
  * backlog  how many connections the system keeps until they are accepted;
  *          0: 128
- * Errors   -EADDRINUSE, -EACCES ...; ASYNC_EBUSY when it is open.  After an
- *          error it is closed.
+ * flags    0, or ASYNC_TCP_REUSEPORT: several listeners of this user, each with
+ *          this flag, may share an address, on several loops (cores.h) or in
+ *          several processes, and the system divides the connections among
+ *          them.  Those that one of them has not accepted end with it.
+ * Errors   -EADDRINUSE, -EACCES ...; UV_ENOTSUP where the system does not so
+ *          divide them; ASYNC_EBUSY when it is open.  After an error it is
+ *          closed.
  * Counterpart: asyncio.start_server(), uv_listen(). */
 struct async_tcp_listen {
     ASYNC_FRAME;
     async_listener *listener;
     const struct sockaddr *address;
     int backlog;
+    unsigned flags;
     int error;
 };
 ASYNC(async_tcp_listen);
+enum { ASYNC_TCP_REUSEPORT = 1 };
 
 /* AWAIT(async_tcp_open, stream, socket): opens a zeroed stream on a connection
  * that was made elsewhere.
@@ -102,6 +109,12 @@ int async_tcp_port(const async_listener *listener);
  * ======================================================================== */
 #if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_TCP_IMPLEMENTED)
 #define CAESURA_UV_TCP_IMPLEMENTED
+
+#include <errno.h>
+/* Where only POSIX is asked for, glibc does not name it. */
+#if defined(__linux__) && !defined(SO_REUSEPORT)
+#include <asm/socket.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -180,13 +193,58 @@ ASYNC(async_tcp_open)
 
 /* --- listen -------------------------------------------------------------- */
 
+/* Lets others listen where this one will.  (Before libuv 1.49, which has a
+ * flag for it.)  Where SO_REUSEPORT exists but gives one of them all the
+ * connections, it is of no use. */
+static int async__tcp_share_port(async_stream *stream)
+{
+#if defined(SO_REUSEPORT_LB)
+    const int option = SO_REUSEPORT_LB;
+#elif defined(SO_REUSEPORT) &&                                                \
+    (defined(__linux__) || defined(__DragonFly__) || defined(_AIX))
+    const int option = SO_REUSEPORT;
+#else
+    (void)stream;
+    return UV_ENOTSUP;
+#define ASYNC__NO_PORT_TO_SHARE
+#endif
+#ifndef ASYNC__NO_PORT_TO_SHARE
+    uv_os_fd_t socket;
+    int on = 1, error = uv_fileno(&stream->handle.any, &socket);
+    if (error) return error;
+    return setsockopt(socket, SOL_SOCKET, option, &on, sizeof on) == 0
+               ? 0
+               : uv_translate_sys_error(errno);
+#endif
+}
+
+/* Opens one with a socket from the beginning, which has options before it is
+ * bound. */
+static int async__tcp_open_shared(struct async_tcp_listen *self,
+                                  const async *co)
+{
+    async_stream *stream = &self->listener->stream;
+    int error = async__stream_check_unopened(stream, co);
+    if (!error)
+        error = uv_tcp_init_ex(async_uv_loop_of(async_loop_of(co)),
+                               &stream->handle.tcp, self->address->sa_family);
+    if (!error) async__stream_opened(stream, async_loop_of(co));
+    return error;
+}
+
 ASYNC(async_tcp_listen)
 {
     ASYNC_BEGIN(async_tcp_listen);
-    self->error = async__stream_open(&self->listener->stream, co, UV_TCP);
+    self->error = self->flags & ASYNC_TCP_REUSEPORT
+                      ? async__tcp_open_shared(self, co)
+                      : async__stream_open(&self->listener->stream, co,
+                                           UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
-    self->error = uv_tcp_bind(&self->listener->stream.handle.tcp,
-                              self->address, 0);
+    if (self->flags & ASYNC_TCP_REUSEPORT)
+        self->error = async__tcp_share_port(&self->listener->stream);
+    if (!self->error)
+        self->error = uv_tcp_bind(&self->listener->stream.handle.tcp,
+                                  self->address, 0);
     if (!self->error)
         self->error = async__listener_start(self->listener, self->backlog);
     if (self->error) {

@@ -17,14 +17,20 @@
  * Any loop will do whose backend can be woken from other threads; the waiting
  * is libuv's mutex and condition.  The loop must go on running until the
  * coroutine has ended.
+ *
+ * A task on a loop of that thread waits without blocking it:
+ *
+ *     AWAIT(async_wrap_future, &self->answer.future);
  */
 #ifndef CAESURA_UV_THREADS_H
 #define CAESURA_UV_THREADS_H
 
-#include "loop.h"
+#include "request.h"
 
 #ifdef __cplusplus
 extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a struct and its function */
 #endif
 
 /* The result of a coroutine that runs on another thread's loop.  A struct of
@@ -75,6 +81,16 @@ int async_concurrent_future_done(async_concurrent_future *future);
  * Counterpart: Future.cancel(). */
 int async_concurrent_future_cancel(async_concurrent_future *future);
 
+/* AWAIT(async_wrap_future, future): waits, in a task on another loop of
+ * async/uv/loop.h, until it has ended.
+ * Errors   the coroutine's; ASYNC_EBUSY when another task waits for it;
+ *          ASYNC_EDEADLOCK on the loop that runs it: await a task there;
+ *          ASYNC_ENOTASK; ASYNC_EINVAL on a loop that is not libuv's
+ * Cancel   cancels the coroutine, as above, and waits until it has ended
+ * Counterpart: asyncio.wrap_future(). */
+struct async_wrap_future;
+ASYNC(async_wrap_future);
+
 /* Gives back what it has of the system's, once, from the thread that started
  * it; blocks until the coroutine has ended: cancel it before, if it would not.
  * Traps in the loop's own thread while it runs. */
@@ -97,8 +113,17 @@ struct async_concurrent_future {
     async_handle start, cancel;
     async_task *task; /* while it runs */
     async_done_callback ended;
+    struct async_wrap_future *waiter; /* of another loop */
     int error;
     unsigned char done, over, started, cancelling, cancel_under_way;
+};
+
+struct async_wrap_future {
+    ASYNC_FRAME;
+    async_concurrent_future *future;
+    int error;
+    async_operation operation;
+    async_handle handle;
 };
 
 int async__run_coroutine_threadsafe(async_loop *loop, async_object object,
@@ -112,6 +137,7 @@ int async__run_coroutine_threadsafe(async_loop *loop, async_object object,
         offsetof(struct name, frame.result), sizeof (typed)->value)
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 
@@ -135,6 +161,19 @@ static void async__concurrent_forget_frame(async_concurrent_future *future)
                        future->object.size);
 }
 
+static int async__wrapped_ended(void *argument);
+
+/* Tells those who wait; the mutex is held. */
+static void async__concurrent_done(async_concurrent_future *future)
+{
+    struct async_wrap_future *waiter = future->waiter;
+    future->done = 1;
+    uv_cond_broadcast(&future->changed);
+    if (waiter != NULL)
+        async__uv_post(waiter->operation.future.loop, &waiter->handle,
+                       async__wrapped_ended, waiter);
+}
+
 /* The last that the loop does with it, unless a cancellation is under way. */
 static void async__concurrent_over(async_concurrent_future *future, int error)
 {
@@ -142,10 +181,7 @@ static void async__concurrent_over(async_concurrent_future *future, int error)
     future->error = error;
     future->over = 1;
     future->task = NULL;
-    if (!future->cancel_under_way) {
-        future->done = 1;
-        uv_cond_broadcast(&future->changed);
-    }
+    if (!future->cancel_under_way) async__concurrent_done(future);
     uv_mutex_unlock(&future->mutex);
 }
 
@@ -190,10 +226,7 @@ static int async__concurrent_cancel(void *argument)
     if (future->task != NULL) async_task_cancel(future->task);
     uv_mutex_lock(&future->mutex);
     future->cancel_under_way = 0;
-    if (future->over) {
-        future->done = 1;
-        uv_cond_broadcast(&future->changed);
-    }
+    if (future->over) async__concurrent_done(future);
     uv_mutex_unlock(&future->mutex);
     return 0;
 }
@@ -300,6 +333,60 @@ void async_concurrent_future_destroy(async_concurrent_future *future)
                     "async_concurrent_future_destroy", "threads.h", __LINE__);
     uv_cond_destroy(&future->changed);
     uv_mutex_destroy(&future->mutex);
+}
+
+/* --- waiting on another loop ---------------------------------------------- */
+
+static int async__wrapped_ended(void *argument)
+{
+    struct async_wrap_future *self = (struct async_wrap_future *)argument;
+    async_concurrent_future *future = self->future;
+    uv_mutex_lock(&future->mutex); /* who has posted this has let go of it */
+    self->error = future->error;
+    uv_mutex_unlock(&future->mutex);
+    async__uv_let_go(self->operation.future.loop);
+    async__finish(&self->operation.future, ASYNC__FINISHED, self->error);
+    return 0;
+}
+
+/* The end comes, and tells what came of it. */
+static int async__wrapped_cancel(async_operation *operation)
+{
+    struct async_wrap_future *self =
+        (struct async_wrap_future *)(void *)((char *)operation -
+            offsetof(struct async_wrap_future, operation));
+    return async_concurrent_future_cancel(self->future);
+}
+
+/* Returns 1 when there is something to wait for, else how it ended is in
+ * self->error. */
+static int async__wrap_begin(struct async_wrap_future *self, async *co)
+{
+    async_concurrent_future *future = self->future;
+    int waits = 0;
+    self->error = async__uv_check(co);
+    if (self->error) return 0;
+    uv_mutex_lock(&future->mutex);
+    if (future->done) self->error = future->error;
+    else if (future->loop == async_loop_of(co)) self->error = ASYNC_EDEADLOCK;
+    else if (future->waiter != NULL) self->error = ASYNC_EBUSY;
+    else {
+        waits = 1;
+        async_operation_init(&self->operation, async_loop_of(co),
+                             async__wrapped_cancel);
+        async__uv_hold(async_loop_of(co));
+        future->waiter = self;
+    }
+    uv_mutex_unlock(&future->mutex);
+    return waits;
+}
+
+ASYNC(async_wrap_future)
+{
+    ASYNC_BEGIN(async_wrap_future);
+    if (async__wrap_begin(self, co)) ASYNC__AWAIT_REQUEST(&self->operation);
+    else if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_END;
 }
 
 #ifdef __cplusplus

@@ -16,7 +16,9 @@ static void print_bytes(async_bytes bytes, const char *end)
 }
 static void feed(async_stream_reader *reader, const char *text)
 {
-    if (async_stream_reader_feed_data(reader, text, strlen(text)) != 0)
+    size_t size = 0;
+    while (text[size] != '\0') size++;
+    if (async_stream_reader_feed_data(reader, text, size) != 0)
         puts("feed_data");
 }
 

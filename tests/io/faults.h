@@ -6,10 +6,11 @@
 #define FAULTS_H
 
 typedef struct faults {
-    long at;     /* this call fails, counted from 1; 0: none */
-    int choice;  /* in which of its ways */
-    int paused;  /* the test itself calls libuv */
-    long seen;   /* how many calls there were */
+    long at;            /* this call fails, counted from 1; 0: none */
+    int choice;         /* in which of its ways */
+    int paused;         /* the test itself calls libuv */
+    int full;           /* nothing can be sent at once: uv_udp_try_send() */
+    long seen;          /* how many calls there were */
     const char *failed; /* which it was, or NULL */
     int error;          /* with what; greater than 0: it did less */
     int told;           /* whether somebody must hear of it */

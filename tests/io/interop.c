@@ -16,8 +16,12 @@
 
 /* --- serving ----------------------------------------------------------------- */
 
-struct serve { ASYNC_FRAME; async_connection *client; int by_lines;
-               async_bytes bytes; };
+struct serve {
+    ASYNC_FRAME;
+    async_connection *client;
+    int by_lines;
+    async_bytes bytes;
+};
 static ASYNC(serve)
 {
     ASYNC_BEGIN(serve);
@@ -37,9 +41,14 @@ static ASYNC(serve)
 }
 
 /* A Unix socket, one client after the other. */
-struct serve_path { ASYNC_FRAME; const char *path; int by_lines;
-                    async_listener listener; async_connection client;
-                    int error; };
+struct serve_path {
+    ASYNC_FRAME;
+    const char *path;
+    int by_lines;
+    async_listener listener;
+    async_connection client;
+    int error;
+};
 static ASYNC(serve_path)
 {
     ASYNC_BEGIN(serve_path);
@@ -82,15 +91,19 @@ static ASYNC(serve_tcp)
 enum { MUCH = 8000000, AT_A_TIME = 50000 };
 static char much[MUCH];
 
-struct send_much { ASYNC_FRAME; async_connection *connection; size_t sent, n; };
+struct send_much {
+    ASYNC_FRAME;
+    async_connection *connection;
+    size_t sent, n;
+};
 static ASYNC(send_much)
 {
     ASYNC_BEGIN(send_much);
     while (self->sent < MUCH) {
         self->n = MUCH - self->sent < AT_A_TIME ? MUCH - self->sent
                                                 : (size_t)AT_A_TIME;
-        async_stream_writer_write(&self->connection->writer,
-                                  much + self->sent, self->n);
+        async_stream_writer_write(&self->connection->writer, much + self->sent,
+                                  self->n);
         self->sent += self->n;
         AWAIT(async_stream_writer_drain, &self->connection->writer);
     }
@@ -98,15 +111,21 @@ static ASYNC(send_much)
     ASYNC_END;
 }
 
-struct talk { ASYNC_FRAME; const char *where; async_connection c; int i;
-              char text[64]; async_bytes bytes; async_task *sender;
-              size_t got; };
+struct talk {
+    ASYNC_FRAME;
+    const char *where;
+    async_connection c;
+    int i;
+    char text[64];
+    async_bytes bytes;
+    async_task *sender;
+    size_t got;
+};
 static ASYNC(talk)
 {
     ASYNC_BEGIN(talk);
     if (atoi(self->where) > 0) {
-        AWAIT(async_open_connection, &self->c, "127.0.0.1",
-              atoi(self->where));
+        AWAIT(async_open_connection, &self->c, "127.0.0.1", atoi(self->where));
     } else {
         AWAIT(async_pipe_connect, &self->c.transport.stream, self->where);
         async_connection_start(&self->c, 0);
@@ -128,8 +147,8 @@ static ASYNC(talk)
                        100000);
             if (self->bytes.size == 0) break;
             if (self->got + self->bytes.size > MUCH ||
-                memcmp(self->bytes.data, much + self->got,
-                       self->bytes.size) != 0)
+                memcmp(self->bytes.data, much + self->got, self->bytes.size) !=
+                    0)
                 ASYNC_RAISE(-EPROTO);
             self->got += self->bytes.size;
         }

@@ -8,6 +8,7 @@
  * - no task, no handle, no descriptor, no memory is left, and the loop closes.
  *
  * Usage: stories [-v] FUNCTION...    each must have failed in some story
+ *        stories [-v] -s STORY      that one alone
  *
  * A story that waits for ever is ended by a signal.  To add one: a coroutine
  * with the name of the story, which notes the errors it gets, and a line in
@@ -17,11 +18,18 @@
 #define _POSIX_C_SOURCE 200809L
 #define ASYNC_IMPLEMENTATION
 #include "../../async/sync.h"
+#include "../../async/uv/connect.h"
+#include "../../async/uv/cores.h"
+#include "../../async/uv/executor.h"
+#include "../../async/uv/fs.h"
 #include "../../async/uv/pipe.h"
 #include "../../async/uv/poll.h"
+#include "../../async/uv/process.h"
+#include "../../async/uv/signal.h"
 #include "../../async/uv/streams.h"
 #include "../../async/uv/threads.h"
 #include "../../async/uv/tty.h"
+#include "../../async/uv/udp.h"
 
 #include "faults.h"
 
@@ -32,6 +40,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- what came of it ------------------------------------------------------ */
@@ -137,8 +146,13 @@ enum { MUCH = 700001 };
 static unsigned char much[MUCH];
 
 /* Reads to the end, and says how much that was. */
-struct read_all { ASYNC_RETURNS(long); async_stream *stream; size_t n; long got;
-                  unsigned char buffer[65536]; };
+struct read_all {
+    ASYNC_RETURNS(long);
+    async_stream *stream;
+    size_t n;
+    long got;
+    unsigned char buffer[65536];
+};
 static ASYNC(read_all)
 {
     ASYNC_BEGIN(read_all);
@@ -155,8 +169,14 @@ static ASYNC(read_all)
 }
 
 /* Reads to the end, and answers.  Whatever happens, nobody waits for it. */
-struct serve_one { ASYNC_FRAME; async_listener *listener; async_stream peer;
-                   long got; int error; char answer[32]; };
+struct serve_one {
+    ASYNC_FRAME;
+    async_listener *listener;
+    async_stream peer;
+    long got;
+    int error;
+    char answer[32];
+};
 static ASYNC(serve_one)
 {
     ASYNC_BEGIN(serve_one);
@@ -175,8 +195,13 @@ static ASYNC(serve_one)
     ASYNC_END;
 }
 
-struct say_much { ASYNC_FRAME; async_stream *stream; size_t n; int error;
-                  char answer[32], wanted[32]; };
+struct say_much {
+    ASYNC_FRAME;
+    async_stream *stream;
+    size_t n;
+    int error;
+    char answer[32], wanted[32];
+};
 static ASYNC(say_much)
 {
     char name[128];
@@ -194,9 +219,14 @@ static ASYNC(say_much)
     ASYNC_END;
 }
 
-struct tcp { ASYNC_FRAME; async_listener listener; async_stream stream;
-             async_task *server; int error, buffer;
-             struct sockaddr_storage address; };
+struct tcp {
+    ASYNC_FRAME;
+    async_listener listener;
+    async_stream stream;
+    async_task *server;
+    int error, buffer;
+    struct sockaddr_storage address;
+};
 static ASYNC(tcp)
 {
     int port;
@@ -234,8 +264,13 @@ static ASYNC(tcp)
 }
 
 static char socket_path[128];
-struct unix_socket { ASYNC_FRAME; async_listener listener; async_stream stream;
-                     async_task *server; int error; };
+struct unix_socket {
+    ASYNC_FRAME;
+    async_listener listener;
+    async_stream stream;
+    async_task *server;
+    int error;
+};
 static ASYNC(unix_socket)
 {
     ASYNC_BEGIN(unix_socket);
@@ -257,7 +292,7 @@ static ASYNC(unix_socket)
 
 /* Connections that were made elsewhere: after an error they are still ours. */
 struct adopted { ASYNC_FRAME; async_stream one, two; int ends[2]; int error; };
-static int tcp_pair(int ends[2])
+static int plain_listener(int *port)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
@@ -265,14 +300,26 @@ static int tcp_pair(int ends[2])
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(listener, (struct sockaddr *)&address, size) != 0 ||
         listen(listener, 1) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
-        connect(ends[0], (struct sockaddr *)&address, size) != 0)
+        getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+        abort();
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+static void tcp_pair(int ends[2])
+{
+    struct sockaddr_in address;
+    int port, listener = plain_listener(&port);
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)port);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(ends[0], (struct sockaddr *)&address, sizeof address) != 0)
         abort();
     ends[1] = accept(listener, NULL, NULL);
-    return close(listener);
+    close(listener);
 }
 static ASYNC(adopted)
 {
@@ -300,8 +347,13 @@ static ASYNC(adopted)
 
 /* --- a terminal ------------------------------------------------------------ */
 
-struct terminal { ASYNC_FRAME; int user, program, error; async_stream tty;
-                  size_t n; char keys[8]; };
+struct terminal {
+    ASYNC_FRAME;
+    int user, program, error;
+    async_stream tty;
+    size_t n;
+    char keys[8];
+};
 static ASYNC(terminal)
 {
     int width, height;
@@ -432,16 +484,21 @@ static void side_resume(async_protocol *protocol)
     REQUIRE(side->pauses == 1);
     side->pauses = 0;
 }
-static const async_protocol_callbacks copying = {
-    NULL, side_received, side_eof, side_lost, side_pause, side_resume, NULL, NULL
-};
-static const async_protocol_callbacks filling = {
-    NULL, NULL, side_eof, side_lost, side_pause, side_resume, side_buffer,
-    side_updated
-};
+static const async_protocol_callbacks copying = { NULL,       side_received,
+                                                  side_eof,   side_lost,
+                                                  side_pause, side_resume,
+                                                  NULL,       NULL };
+static const async_protocol_callbacks filling = { NULL,        NULL,
+                                                  side_eof,    side_lost,
+                                                  side_pause,  side_resume,
+                                                  side_buffer, side_updated };
 
-struct transports { ASYNC_FRAME; struct side one, other; async_event change;
-                    int error; };
+struct transports {
+    ASYNC_FRAME;
+    struct side one, other;
+    async_event change;
+    int error;
+};
 static ASYNC(transports)
 {
     static const async_bytes lines[3] = { { (char *)much + 20, 5 },
@@ -482,8 +539,14 @@ static ASYNC(transports)
 /* --- streams ---------------------------------------------------------------- */
 
 /* Answers each line with it, and the end with how much there was. */
-struct answer { ASYNC_FRAME; async_connection *client; long got;
-                async_bytes line; char text[32]; int error; };
+struct answer {
+    ASYNC_FRAME;
+    async_connection *client;
+    long got;
+    async_bytes line;
+    char text[32];
+    int error;
+};
 static ASYNC(answer)
 {
     ASYNC_BEGIN(answer);
@@ -506,8 +569,14 @@ static ASYNC(answer)
     ASYNC_END;
 }
 
-struct ask { ASYNC_FRAME; int port; async_connection connection; int i, error;
-             async_bytes line; char text[64]; };
+struct ask {
+    ASYNC_FRAME;
+    int port;
+    async_connection connection;
+    int i, error;
+    async_bytes line;
+    char text[64];
+};
 static char long_line[60000];
 static ASYNC(ask)
 {
@@ -515,8 +584,8 @@ static ASYNC(ask)
     ASYNC_TRY {
         AWAIT(async_open_connection, &self->connection, "127.0.0.1",
               self->port);
-        note(async_stream_writer_write(&self->connection.writer, "hello\n",
-                                       6));
+        note(
+            async_stream_writer_write(&self->connection.writer, "hello\n", 6));
         AWAIT_INTO(self->line, async_stream_reader_readline,
                    &self->connection.reader);
         if (self->line.size == 0) ASYNC_RAISE(UV_ECONNRESET);
@@ -597,14 +666,14 @@ static void threads(void)
     memset(&stop, 0, sizeof stop);
     if (pthread_create(&thread, NULL, run_loop, &loop) != 0) abort();
     for (n = 2; n < 4; n++) {
-        error = ASYNC_RUN_COROUTINE_THREADSAFE(&answer, &loop.base, double_it,
-                                               n);
+        error =
+            ASYNC_RUN_COROUTINE_THREADSAFE(&answer, &loop.base, double_it, n);
         note(error);
         if (error) continue;
         error = async_concurrent_future_result(&answer.future, 1000);
         if (error != ASYNC_ETIMEDOUT) note(error);
-        error = async_concurrent_future_result(&answer.future,
-                                               ASYNC_SECONDS(100));
+        error =
+            async_concurrent_future_result(&answer.future, ASYNC_SECONDS(100));
         note(error);
         REQUIRE(error || answer.value == n * 2);
         async_concurrent_future_destroy(&answer.future);
@@ -613,6 +682,356 @@ static void threads(void)
                                             &loop.base) == 0);
     pthread_join(thread, NULL);
     REQUIRE(async_loop_close(&loop.base) == 0);
+}
+
+/* --- datagrams --------------------------------------------------------------- */
+
+/* What depends on the machine is only noted when it was made to fail. */
+static void note_failed(int error)
+{
+    if (error && error == faults.error) note(error);
+}
+
+struct datagrams {
+    ASYNC_FRAME;
+    async_udp one, other, third;
+    int error, socket;
+    struct sockaddr_storage address, sender;
+    size_t n;
+    char buffer[100];
+};
+static ASYNC(datagrams)
+{
+    ASYNC_BEGIN(datagrams);
+    if (async_udp_address(&self->address, "127.0.0.1", 0) != 0) {
+        note(UV_EINVAL);
+        ASYNC_RETURN();
+    }
+    ASYNC_TRY {
+        AWAIT(async_udp_bind, &self->one,
+              (const struct sockaddr *)&self->address);
+        self->error = async_udp_getsockname(&self->one, &self->address);
+        if (self->error) ASYNC_RAISE(self->error);
+        AWAIT(async_udp_connect, &self->other,
+              (const struct sockaddr *)&self->address);
+        note(async_udp_getpeername(&self->other, &self->sender));
+        note(async_udp_set_broadcast(&self->other, 1));
+        note(async_udp_set_ttl(&self->other, 64));
+        note(async_udp_set_multicast_ttl(&self->other, 1));
+        note(async_udp_set_multicast_loop(&self->other, 1));
+        note_failed(
+            async_udp_set_multicast_interface(&self->other, "127.0.0.1"));
+        note_failed(async_udp_set_membership(&self->one, "239.1.2.3",
+                                             "127.0.0.1", UV_JOIN_GROUP));
+        note_failed(async_udp_set_source_membership(
+            &self->one, "232.1.2.3", "127.0.0.1", "127.0.0.1", UV_JOIN_GROUP));
+        AWAIT(async_udp_send, &self->other, "hello", 5);
+        AWAIT_INTO(self->n, async_udp_receive, &self->one, self->buffer,
+                   sizeof self->buffer, &self->sender);
+        REQUIRE(self->n == 5 && memcmp(self->buffer, "hello", 5) == 0);
+        AWAIT(async_udp_send, &self->one, self->buffer, self->n,
+              (const struct sockaddr *)&self->sender);
+        AWAIT_INTO(self->n, async_udp_receive, &self->other, self->buffer,
+                   sizeof self->buffer);
+        REQUIRE(self->n == 5);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    AWAIT(async_udp_close, &self->one);
+    AWAIT(async_udp_close, &self->other);
+    self->socket = socket(AF_INET, SOCK_DGRAM, 0);
+    AWAIT_CATCH(self->error, async_udp_open, &self->third, self->socket);
+    note(self->error);
+    if (self->error) close(self->socket);
+    AWAIT(async_udp_close, &self->third);
+    ASYNC_END;
+}
+
+/* The same when the system takes nothing at once: what is queued fails too. */
+struct queued {
+    ASYNC_FRAME;
+    async_udp one;
+    int error;
+    struct sockaddr_storage address;
+};
+static ASYNC(queued)
+{
+    ASYNC_BEGIN(queued);
+    if (async_udp_address(&self->address, "127.0.0.1", 0) != 0) {
+        note(UV_EINVAL);
+        ASYNC_RETURN();
+    }
+    ASYNC_TRY {
+        AWAIT(async_udp_bind, &self->one,
+              (const struct sockaddr *)&self->address);
+        self->error = async_udp_getsockname(&self->one, &self->address);
+        if (self->error) ASYNC_RAISE(self->error);
+        faults.full = 1;
+        AWAIT(async_udp_send, &self->one, "hello", 5,
+              (const struct sockaddr *)&self->address);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    faults.full = 0;
+    AWAIT(async_udp_close, &self->one);
+    ASYNC_END;
+}
+
+/* --- names -------------------------------------------------------------------- */
+
+struct lookups {
+    ASYNC_FRAME;
+    struct addrinfo *found;
+    struct addrinfo hints;
+    int error;
+    async_names names;
+    int listener, port;
+    async_stream stream;
+};
+static ASYNC(lookups)
+{
+    ASYNC_BEGIN(lookups);
+    ASYNC_TRY {
+        self->hints.ai_socktype = SOCK_STREAM;
+        self->hints.ai_flags = AI_NUMERICHOST;
+        AWAIT_INTO(self->found, async_getaddrinfo, "127.0.0.1", "80",
+                   &self->hints);
+        AWAIT(async_getnameinfo, self->found->ai_addr,
+              NI_NUMERICHOST | NI_NUMERICSERV, &self->names);
+        REQUIRE(strcmp(self->names.host, "127.0.0.1") == 0);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    async_freeaddrinfo(self->found);
+    self->listener = plain_listener(&self->port);
+    AWAIT_CATCH(self->error, async_tcp_connect_host, &self->stream,
+                "localhost", self->port);
+    note(self->error);
+    AWAIT(async_stream_close, &self->stream);
+    close(self->listener);
+    ASYNC_END;
+}
+
+/* Several loops share a port. */
+struct shared_port {
+    ASYNC_FRAME;
+    async_listener listener;
+    int error;
+    struct sockaddr_storage address;
+};
+static ASYNC(shared_port)
+{
+    ASYNC_BEGIN(shared_port);
+    memset(&self->address, 0, sizeof self->address);
+    self->address.ss_family = AF_INET;
+    AWAIT_CATCH(self->error, async_tcp_listen, &self->listener,
+                (struct sockaddr *)&self->address, 0, ASYNC_TCP_REUSEPORT);
+    note(self->error);
+    AWAIT(async_listener_close, &self->listener);
+    ASYNC_END;
+}
+
+/* --- files --------------------------------------------------------------------- */
+
+/* Each by itself: one that fails does not keep the next from being tried. */
+#define TRY(...)                                                              \
+    do {                                                                      \
+        AWAIT_CATCH(self->error, __VA_ARGS__);                                \
+        if (self->error == faults.error || faults.failed == NULL)             \
+            note(self->error);                                                \
+    } while (0)
+
+static char folder[64];
+static const char *in_folder(const char *name)
+{
+    static char paths[4][160];
+    static int next;
+    char *path = paths[next++ % 4];
+    sprintf(path, "%s/%s", folder, name);
+    return path;
+}
+
+#define TRY_INTO(place, ...)                                                  \
+    do {                                                                      \
+        ASYNC_TRY {                                                           \
+            AWAIT_INTO(place, __VA_ARGS__);                                   \
+        }                                                                     \
+        ASYNC_EXCEPT_ALL(self->error) {                                       \
+            if (self->error == faults.error || faults.failed == NULL)         \
+                note(self->error);                                            \
+        }                                                                     \
+        ASYNC_END_TRY                                                         \
+    } while (0)
+
+struct files {
+    ASYNC_FRAME;
+    int file, error;
+    size_t n;
+    char buffer[100];
+    uv_stat_t status;
+};
+static ASYNC(files)
+{
+    ASYNC_BEGIN(files);
+    ASYNC_TRY {
+        AWAIT_INTO(self->file, async_fs_open, in_folder("a"),
+                   O_RDWR | O_CREAT | O_TRUNC, 0600);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+        ASYNC_RETURN();
+    } ASYNC_END_TRY
+    TRY(async_fs_write, self->file, "abcdefgh", 8);
+    TRY(async_fs_write_at, self->file, "ijkl", 4, 8);
+    TRY_INTO(self->n, async_fs_read_at, self->file, self->buffer, 4, 0);
+    REQUIRE(faults.failed != NULL || memcmp(self->buffer, "abcd", 4) == 0);
+    TRY_INTO(self->n, async_fs_read, self->file, self->buffer, 4);
+    TRY(async_fs_fsync, self->file);
+    TRY(async_fs_fdatasync, self->file);
+    TRY(async_fs_ftruncate, self->file, 6);
+    TRY(async_fs_fchmod, self->file, 0600);
+    TRY(async_fs_futime, self->file, 1e9, 1e9);
+    TRY_INTO(self->status, async_fs_fstat, self->file);
+    REQUIRE(faults.failed != NULL || self->status.st_size == 6);
+    TRY(async_fs_close, self->file);
+    ASYNC_END;
+}
+
+struct names {
+    ASYNC_FRAME;
+    int error;
+    size_t n;
+    char place[200], made[160];
+    uv_stat_t status;
+    async_buffer bytes;
+    struct async_fs_scandir entries;
+    uv_dirent_t entry;
+};
+static ASYNC(names)
+{
+    FILE *file;
+    ASYNC_BEGIN(names);
+    file = fopen(in_folder("a"), "w");
+    if (file == NULL || fputs("content", file) < 0 || fclose(file) != 0)
+        abort();
+    TRY(async_fs_read_file, in_folder("a"), &self->bytes);
+    REQUIRE(self->error || strcmp(self->bytes.data, "content") == 0);
+    REQUIRE(!self->error || self->bytes.data == NULL);
+    async_buffer_free(&self->bytes);
+    TRY_INTO(self->status, async_fs_stat, in_folder("a"));
+    TRY_INTO(self->status, async_fs_lstat, in_folder("a"));
+    TRY(async_fs_access, in_folder("a"), R_OK);
+    TRY(async_fs_copyfile, in_folder("a"), in_folder("b"), 0);
+    TRY(async_fs_link, in_folder("a"), in_folder("c"));
+    TRY(async_fs_symlink, in_folder("a"), in_folder("d"), 0);
+    TRY_INTO(self->n, async_fs_readlink, in_folder("d"), self->place,
+             sizeof self->place);
+    TRY_INTO(self->n, async_fs_realpath, in_folder("a"), self->place,
+             sizeof self->place);
+    TRY(async_fs_chmod, in_folder("a"), 0600);
+    TRY(async_fs_utime, in_folder("a"), 1e9, 1e9);
+    TRY(async_fs_rename, in_folder("b"), in_folder("e"));
+    TRY(async_fs_mkdir, in_folder("f"), 0700);
+    ASYNC_TRY {
+        self->entries = ASYNC_GENERATOR(async_fs_scandir, folder);
+        ASYNC_FOR(self->entry, &self->entries) {
+            REQUIRE(strlen(self->entry.name) == 1);
+        } ASYNC_END_FOR
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    sprintf(self->made, "%s", in_folder("XXXXXX"));
+    TRY(async_fs_mkdtemp, self->made);
+    if (!self->error) TRY(async_fs_rmdir, self->made);
+    rmdir(self->made);
+    TRY(async_fs_unlink, in_folder("e"));
+    for (self->n = 0; self->n < 5; self->n++) {
+        static const char *const left[] = { "a", "b", "c", "d", "e" };
+        unlink(in_folder(left[self->n]));
+    }
+    rmdir(in_folder("f"));
+    ASYNC_END;
+}
+
+struct changes { ASYNC_FRAME; int error; async_fs_watch watch; };
+static ASYNC(changes)
+{
+    ASYNC_BEGIN(changes);
+    AWAIT_CATCH(self->error, async_fs_watch_open, &self->watch, folder);
+    note(self->error);
+    AWAIT(async_fs_watch_close, &self->watch);
+    AWAIT_CATCH(self->error, async_fs_watch_poll, &self->watch, folder,
+                ASYNC_SECONDS(1));
+    note(self->error);
+    AWAIT(async_fs_watch_close, &self->watch);
+    ASYNC_END;
+}
+
+/* --- processes and signals -------------------------------------------------------- */
+
+struct processes {
+    ASYNC_FRAME;
+    async_process child;
+    async_buffer output;
+    int error, code;
+};
+static ASYNC(processes)
+{
+    static const char *const cat[] = { "cat", NULL };
+    ASYNC_BEGIN(processes);
+    ASYNC_TRY {
+        AWAIT(async_create_subprocess_exec, &self->child, cat,
+              { .input = ASYNC_PIPE, .output = ASYNC_PIPE });
+        AWAIT_INTO(self->code, async_process_communicate, &self->child, much,
+                   100000, &self->output);
+        REQUIRE(self->code == 0);
+        REQUIRE(faults.failed != NULL || self->output.size == 100000);
+        REQUIRE(memcmp(self->output.data, much, self->output.size) == 0);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    /* That a process does not read all of its input is no error. */
+    if (faults.error == UV_EPIPE || faults.error == UV_ECONNRESET)
+        note(faults.error);
+    async_buffer_free(&self->output);
+    AWAIT(async_process_close, &self->child);
+    self->error = 0;
+    ASYNC_TRY {
+        AWAIT(async_create_subprocess_exec, &self->child, cat,
+              { .input = ASYNC_PIPE, .output = ASYNC_DEVNULL });
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    AWAIT(async_process_close, &self->child); /* which kills it */
+    ASYNC_END;
+}
+
+struct signals {
+    ASYNC_FRAME;
+    async_signal signal;
+    int error, zero;
+    unsigned times;
+};
+static ASYNC(signals)
+{
+    ASYNC_BEGIN(signals);
+    AWAIT_CATCH(self->error, async_signal_open, &self->signal, SIGUSR1);
+    note(self->error);
+    if (!self->error) {
+        raise(SIGUSR1);
+        AWAIT_INTO(self->times, async_signal_wait, &self->signal);
+    }
+    AWAIT(async_signal_close, &self->signal);
+    calls = 0;
+    self->error = async_loop_add_signal_handler(async_loop_of(co), SIGUSR2,
+                                                called, &self->zero);
+    note(self->error);
+    if (!self->error) {
+        raise(SIGUSR2);
+        while (calls == 0) AWAIT(async_sleep, ASYNC_MS(1));
+    }
+    REQUIRE(async_loop_remove_signal_handler(async_loop_of(co), SIGUSR2) ==
+            !self->error);
+    ASYNC_END;
 }
 
 /* --- whole programs --------------------------------------------------------- */
@@ -627,6 +1046,54 @@ static ASYNC(nap)
 static void program(void)
 {
     note(async_run(CO(nap)));
+}
+
+/* --- work in threads ---------------------------------------------------------------- */
+
+static int work_a_little(void *argument)
+{
+    struct timespec moment = { 0, 2000000 };
+    nanosleep(&moment, NULL);
+    return *(int *)argument;
+}
+struct work {
+    ASYNC_FRAME;
+    async_executor pool;
+    async_task *task;
+    int error, n, seven;
+};
+static ASYNC(work)
+{
+    ASYNC_BEGIN(work);
+    self->seven = 7;
+    AWAIT_INTO(self->n, async_to_thread, work_a_little, &self->seven);
+    REQUIRE(self->n == 7);
+    self->task =
+        async_create_task(CO(async_to_thread, work_a_little, &self->seven));
+    AWAIT(async_sleep, 0);
+    async_task_cancel(self->task);
+    AWAIT_CATCH(self->error, async_sleep, ASYNC_MS(4));
+    ASYNC_TRY {
+        AWAIT_JOIN(self->task);
+    } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+    ASYNC_END_TRY
+    self->error = async_executor_init(&self->pool, 2, &counting);
+    note(self->error);
+    if (self->error) ASYNC_RETURN();
+    ASYNC_TRY {
+        AWAIT_INTO(self->n, async_run_in_executor, &self->pool, work_a_little,
+                   &self->seven);
+        REQUIRE(self->n == 7);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        note(self->error);
+    } ASYNC_END_TRY
+    AWAIT(async_executor_close, &self->pool, 0);
+    ASYNC_END;
+}
+
+static void cores(void)
+{
+    note(async_run_cores(2, CO(nap)));
 }
 
 /* --- telling ---------------------------------------------------------------- */
@@ -644,6 +1111,16 @@ TELL(watched)
 TELL(transports)
 TELL(streams)
 TELL(nap)
+TELL(datagrams)
+TELL(queued)
+TELL(lookups)
+TELL(shared_port)
+TELL(files)
+TELL(names)
+TELL(changes)
+TELL(processes)
+TELL(signals)
+TELL(work)
 
 static const struct story {
     const char *name;
@@ -660,6 +1137,17 @@ static const struct story {
     { "watched", tell_watched, NULL },
     { "transports", tell_transports, NULL },
     { "streams", tell_streams, NULL },
+    { "datagrams", tell_datagrams, NULL },
+    { "queued", tell_queued, NULL },
+    { "lookups", tell_lookups, NULL },
+    { "shared_port", tell_shared_port, NULL },
+    { "files", tell_files, NULL },
+    { "names", tell_names, NULL },
+    { "changes", tell_changes, NULL },
+    { "processes", tell_processes, NULL },
+    { "signals", tell_signals, NULL },
+    { "work", tell_work, NULL },
+    { "cores", NULL, cores },
 };
 
 static void on_a_loop(const struct story *story)
@@ -676,8 +1164,7 @@ static void on_a_loop(const struct story *story)
         async_loop_set_exception_handler(&loop.base, report, NULL);
         note(story->tell(&loop.base));
         if (async_uv_loop_count_handles(&loop.base) != 0)
-            wrong("handles:",
-                  (long)async_uv_loop_count_handles(&loop.base));
+            wrong("handles:", (long)async_uv_loop_count_handles(&loop.base));
         if (async_loop_count_tasks(&loop.base) != 0)
             wrong("tasks:", (long)async_loop_count_tasks(&loop.base));
         error = async_loop_close(&loop.base);
@@ -730,13 +1217,20 @@ int main(int argc, char **argv)
 {
     async_uv_loop loop;
     size_t i, times = 0;
+    const char *only = NULL;
     int first = 1, n;
     if (argc > first && strcmp(argv[first], "-v") == 0) {
         verbose = 1;
         first++;
     }
+    if (argc > first + 1 && strcmp(argv[first], "-s") == 0) {
+        only = argv[first + 1];
+        first += 2;
+    }
     for (i = 0; i < MUCH; i++) much[i] = (unsigned char)(i * 7 + i / 251);
-    sprintf(socket_path, "/tmp/caesura.%ld.sock", (long)getpid());
+    strcpy(folder, "/tmp/caesura.XXXXXX");
+    if (mkdtemp(folder) == NULL) return 2;
+    sprintf(socket_path, "%s/sock", folder);
     signal(SIGALRM, stuck);
     faults_begin(0, 0);
     /* libuv opens what it keeps. */
@@ -744,12 +1238,14 @@ int main(int argc, char **argv)
     async_loop_close(&loop.base);
     for (i = 0; i < sizeof stories / sizeof *stories; i++) {
         now_telling = stories[i].name;
+        if (only != NULL && strcmp(only, now_telling) != 0) continue;
         for (borrowing = 0; borrowing < (stories[i].tell ? 2 : 1);
              borrowing++) {
             long at = 1;
             int choices;
+            n = wrong_things;
             tell(&stories[i], 0, 0);
-            if (wrong_things > 0) return 1;
+            if (wrong_things > n) return 1;
             while ((choices = tell(&stories[i], at, 0)) > 0) {
                 for (n = 1; n < choices; n++) tell(&stories[i], at, n);
                 times += (size_t)choices;
@@ -765,6 +1261,8 @@ int main(int argc, char **argv)
             fprintf(stderr, "no story has a %s that fails\n", argv[n]);
             wrong_things++;
         }
+    unlink(socket_path);
+    rmdir(folder);
     printf("%lu failures, %d things wrong\n", (unsigned long)times,
            wrong_things);
     return wrong_things > 0;

@@ -147,9 +147,15 @@ static uint32_t draw(uint32_t *state, uint32_t below)
 
 /* The first line: the number, and how many bytes the server sends back before it
  * leaves (0: it stays to the end), and how: 'c'loses, 'a'borts. */
-struct serve { ASYNC_FRAME; async_connection *client; async_bytes line;
-               unsigned long number, leaves; char how; long long got;
-               int error, drains; };
+struct serve {
+    ASYNC_FRAME;
+    async_connection *client;
+    async_bytes line;
+    unsigned long number, leaves;
+    char how;
+    long long got;
+    int error, drains;
+};
 static ASYNC(serve)
 {
     ASYNC_BEGIN(serve);
@@ -333,8 +339,12 @@ static int run_clients(void)
            count.ended != crowd.wanted;
 }
 
-struct crowd_server { ASYNC_FRAME; async_server server; int listening;
-                      async_server_options options; };
+struct crowd_server {
+    ASYNC_FRAME;
+    async_server server;
+    int listening;
+    async_server_options options;
+};
 static ASYNC(crowd_server)
 {
     long before, memory;
@@ -451,9 +461,16 @@ static struct {
 } churn;
 
 /* Sends `size` bytes behind what it has sent, in pieces. */
-struct send_some { ASYNC_FRAME; async_connection *connection; uint32_t number;
-                   long long *sent; long size; uint32_t random; long n;
-                   int error; };
+struct send_some {
+    ASYNC_FRAME;
+    async_connection *connection;
+    uint32_t number;
+    long long *sent;
+    long size;
+    uint32_t random;
+    long n;
+    int error;
+};
 static ASYNC(send_some)
 {
     char block[4000];
@@ -474,8 +491,14 @@ static ASYNC(send_some)
 }
 
 /* Reads what has come back, to the end. */
-struct read_back { ASYNC_FRAME; async_connection *connection; uint32_t number;
-                   long long *back; long stall_at; async_bytes bytes; };
+struct read_back {
+    ASYNC_FRAME;
+    async_connection *connection;
+    uint32_t number;
+    long long *back;
+    long stall_at;
+    async_bytes bytes;
+};
 static ASYNC(read_back)
 {
     ASYNC_BEGIN(read_back);
@@ -483,8 +506,7 @@ static ASYNC(read_back)
         AWAIT_INTO(self->bytes, async_stream_reader_read,
                    &self->connection->reader, 10000);
         if (self->bytes.size == 0) break;
-        compare(self->bytes.data, self->bytes.size, self->number,
-                *self->back);
+        compare(self->bytes.data, self->bytes.size, self->number, *self->back);
         *self->back += (long long)self->bytes.size;
         count.back += (long long)self->bytes.size;
         if (self->stall_at >= 0 && *self->back > self->stall_at) {
@@ -496,9 +518,16 @@ static ASYNC(read_back)
     ASYNC_END;
 }
 
-struct one { ASYNC_FRAME; uint32_t number, random; int kind, error; long size;
-             long long sent, back; async_connection c; async_task *reader;
-             char text[64]; };
+struct one {
+    ASYNC_FRAME;
+    uint32_t number, random;
+    int kind, error;
+    long size;
+    long long sent, back;
+    async_connection c;
+    async_task *reader;
+    char text[64];
+};
 static ASYNC(one)
 {
     struct linger at_once = { 1, 0 };
@@ -578,8 +607,12 @@ static ASYNC(one)
 }
 
 /* Lives of clients, one after the other; some are cancelled in the middle. */
-struct lives { ASYNC_FRAME; uint32_t number, random; async_timeout limit;
-               int error; };
+struct lives {
+    ASYNC_FRAME;
+    uint32_t number, random;
+    async_timeout limit;
+    int error;
+};
 static ASYNC(lives)
 {
     ASYNC_BEGIN(lives);
@@ -646,9 +679,9 @@ static int run_churn(double duration, int clients)
     printf("%.1f MB sent, %.1f MB received, %.1f MB back; %ld served\n",
            (double)count.sent / 1e6, (double)count.received / 1e6,
            (double)count.back / 1e6, count.served);
-    printf("%ld wrong, %ld lost; %ld blocks of memory left; %.1f MB resident\n",
-           count.wrong, count.lost, in_use,
-           (double)(resident() - early) / 1e6);
+    printf(
+        "%ld wrong, %ld lost; %ld blocks of memory left; %.1f MB resident\n",
+        count.wrong, count.lost, in_use, (double)(resident() - early) / 1e6);
     return error || count.wrong || count.lost || in_use || count.ended == 0;
 }
 

@@ -289,6 +289,194 @@ static void without_memory_nothing_is_started(void **s)
     assert_int_equal(async_loop_close(&loop.base), 0);
 }
 
+/* --- waiting in a task of another loop -------------------------------------- */
+
+static const char *name_of(int error)
+{
+    const char *name = async_error_name(error);
+    return error == 0 ? "ok" : name != NULL ? name : "?";
+}
+
+static void *run_other_loop(void *there)
+{
+    assert_int_equal(async_loop_run_forever(there), 0);
+    return NULL;
+}
+static int stop_loop(void *there)
+{
+    async_loop_stop(there);
+    return 0;
+}
+
+/* Runs `program` on the loop, while another thread runs `remote`. */
+static async_uv_loop remote;
+static void run_with_remote(async_object program)
+{
+    pthread_t thread;
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    assert_int_equal(async_uv_loop_init(&remote, NULL, NULL), 0);
+    assert_int_equal(
+        pthread_create(&thread, NULL, run_other_loop, &remote.base), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, program), 0);
+    assert_int_equal(loop.held, 0);
+    async_loop_call_soon_threadsafe(&remote.base, NULL, stop_loop,
+                                    &remote.base);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(async_loop_count_tasks(&remote.base), 0);
+    assert_int_equal(async_loop_close(&remote.base), 0);
+    assert_int_equal(async_loop_close(&loop.base), 0);
+}
+
+struct waits_there {
+    ASYNC_FRAME;
+    ASYNC_CONCURRENT_FUTURE(int) answer;
+    int error;
+};
+static ASYNC(waits_there)
+{
+    ASYNC_BEGIN(waits_there);
+    assert_int_equal(
+        ASYNC_RUN_COROUTINE_THREADSAFE(&self->answer, &remote.base, twice, 8),
+        0);
+    AWAIT(async_wrap_future, &self->answer.future);
+    say("%d", self->answer.value);
+    AWAIT(async_wrap_future, &self->answer.future); /* it is done */
+    say("%d", self->answer.value);
+    async_concurrent_future_destroy(&self->answer.future);
+    assert_int_equal(async_run_coroutine_threadsafe(&remote.base, CO(fails),
+                                                    &self->answer.future),
+                     0);
+    AWAIT_CATCH(self->error, async_wrap_future, &self->answer.future);
+    say("%s", name_of(self->error));
+    AWAIT_CATCH(self->error, async_wrap_future, &self->answer.future);
+    say("%s", name_of(self->error));
+    async_concurrent_future_destroy(&self->answer.future);
+    ASYNC_END;
+}
+static void a_task_waits_for_a_coroutine_on_another_loop(void **s)
+{
+    (void)s;
+    run_with_remote(CO(waits_there));
+    assert_said("16 16 EVALUE EVALUE");
+}
+
+struct waiter { ASYNC_FRAME; async_concurrent_future *future; };
+static ASYNC(waiter)
+{
+    ASYNC_BEGIN(waiter);
+    AWAIT(async_wrap_future, self->future);
+    ASYNC_END;
+}
+struct cancels_there {
+    ASYNC_FRAME;
+    int catches;
+    ASYNC_CONCURRENT_FUTURE(int) answer;
+    async_task *task;
+    int error;
+};
+static ASYNC(cancels_there)
+{
+    ASYNC_BEGIN(cancels_there);
+    assert_int_equal(ASYNC_RUN_COROUTINE_THREADSAFE(&self->answer,
+                                                    &remote.base, sleeps,
+                                                    .catches = self->catches),
+                     0);
+    while (!__atomic_load_n(&sleeping, __ATOMIC_ACQUIRE))
+        AWAIT(async_sleep, ASYNC_MS(1));
+    self->task = async_create_task(CO(waiter, &self->answer.future));
+    AWAIT(async_sleep, 0);
+    AWAIT_CATCH(self->error, async_wrap_future, &self->answer.future);
+    say("second:%s", name_of(self->error));
+    async_task_cancel(self->task);
+    ASYNC_TRY {
+        AWAIT_JOIN(self->task);
+        say("%d", self->answer.value);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        say("%s", name_of(self->error));
+    } ASYNC_END_TRY
+    say("%d", async_concurrent_future_done(&self->answer.future));
+    async_concurrent_future_destroy(&self->answer.future);
+    ASYNC_END;
+}
+static void cancelled_it_cancels_the_coroutine_and_has_its_end(void **s)
+{
+    (void)s;
+    sleeping = cleaned = 0;
+    run_with_remote(CO(cancels_there));
+    assert_int_equal(cleaned, 1);
+    assert_said("second:ASYNC_EBUSY ASYNC_ECANCELED 1");
+}
+static void one_that_catches_it_has_its_result_there_too(void **s)
+{
+    (void)s;
+    sleeping = cleaned = 0;
+    run_with_remote(CO(cancels_there, .catches = 1));
+    assert_said("second:ASYNC_EBUSY 7 1");
+}
+
+struct many_there {
+    ASYNC_FRAME;
+    ASYNC_CONCURRENT_FUTURE(int) answers[100];
+    async_task *tasks[100];
+    int i, error, round;
+};
+static ASYNC(many_there)
+{
+    ASYNC_BEGIN(many_there);
+    for (self->round = 0; self->round < 5; self->round++) {
+        for (self->i = 0; self->i < 100; self->i++) {
+            assert_int_equal(
+                ASYNC_RUN_COROUTINE_THREADSAFE(&self->answers[self->i],
+                                               &remote.base, twice, self->i),
+                0);
+            self->tasks[self->i] =
+                async_create_task(CO(waiter, &self->answers[self->i].future));
+        }
+        AWAIT(async_sleep, 0);
+        for (self->i = 0; self->i < 100; self->i += 3)
+            async_task_cancel(self->tasks[self->i]);
+        for (self->i = 0; self->i < 100; self->i++) {
+            ASYNC_TRY {
+                AWAIT_JOIN(self->tasks[self->i]);
+                assert_int_equal(self->answers[self->i].value, 2 * self->i);
+            } ASYNC_EXCEPT(ASYNC_ECANCELED) {
+                assert_int_equal(self->i % 3, 0);
+            } ASYNC_END_TRY
+            async_concurrent_future_destroy(&self->answers[self->i].future);
+        }
+    }
+    ASYNC_END;
+}
+static void many_wait_and_some_are_cancelled(void **s)
+{
+    (void)s;
+    run_with_remote(CO(many_there));
+}
+
+struct waits_here { ASYNC_FRAME; async_concurrent_future future; int error; };
+static ASYNC(waits_here)
+{
+    ASYNC_BEGIN(waits_here);
+    assert_int_equal(
+        async_run_coroutine_threadsafe(&loop.base, CO(fails), &self->future),
+        0);
+    AWAIT_CATCH(self->error, async_wrap_future, &self->future);
+    say("%s", name_of(self->error));
+    while (!async_concurrent_future_done(&self->future))
+        AWAIT(async_sleep, ASYNC_MS(1));
+    async_concurrent_future_destroy(&self->future);
+    ASYNC_END;
+}
+static void a_future_of_the_same_loop_is_not_wrapped(void **s)
+{
+    (void)s;
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(waits_here)),
+                     0);
+    assert_int_equal(async_loop_close(&loop.base), 0);
+    assert_said("ASYNC_EDEADLOCK");
+}
+
 UNIT_MAIN(TEST(another_thread_starts_a_coroutine_and_has_its_result),
           TEST(its_error_is_the_other_threads),
           TEST(the_time_may_be_over_before_and_then_it_is_cancelled),
@@ -297,4 +485,9 @@ UNIT_MAIN(TEST(another_thread_starts_a_coroutine_and_has_its_result),
           TEST(many_can_run_at_once),
           TEST(in_the_loops_own_thread_waiting_is_refused),
           TEST(a_closed_loop_starts_nothing),
-          TEST(without_memory_nothing_is_started))
+          TEST(without_memory_nothing_is_started),
+          TEST(a_task_waits_for_a_coroutine_on_another_loop),
+          TEST(cancelled_it_cancels_the_coroutine_and_has_its_end),
+          TEST(one_that_catches_it_has_its_result_there_too),
+          TEST(many_wait_and_some_are_cancelled),
+          TEST(a_future_of_the_same_loop_is_not_wrapped))

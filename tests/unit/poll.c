@@ -157,9 +157,7 @@ static ASYNC(starve)
     async_loop_call_later(self->w.loop, NULL, ASYNC_MS(1), on_tick,
                           &self->timers);
     async_loop_add_reader(self->w.loop, self->w.fd, on_readable, &self->w);
-    AWAIT(async_sleep, ASYNC_MS(5));
-    assert_int_equal(self->timers, 1);
-    assert_true(self->w.calls > 2);
+    while (self->timers == 0 || self->w.calls < 3) AWAIT(async_sleep, 0);
     async_loop_remove_reader(self->w.loop, self->w.fd);
     part(self->ends);
     ASYNC_END;

@@ -596,6 +596,32 @@ static void a_server_that_cannot_start_leaves_nothing_open(void **s)
     assert_said("EADDRINUSE ASYNC_EBUSY ASYNC_EINVAL");
 }
 
+WITH_SERVER(by_path)
+{
+    ASYNC_BEGIN(by_path);
+    remove("streams.sock");
+    AWAIT(async_start_unix_server, &self->server,
+          ASYNC_CLIENT_HANDLER(echo, &self->app), "streams.sock");
+    say("%d", async_server_port(&self->server));
+    AWAIT(async_open_unix_connection, &self->one, "streams.sock");
+    write_text(&self->one, "by path\n");
+    AWAIT(say_line, &self->one);
+    END_TWO();
+    AWAIT_CATCH(self->error, async_open_unix_connection, &self->one,
+                "streams.sock");
+    say("%s", name_of(self->error));
+    AWAIT_CATCH(self->error, async_start_unix_server, &self->server,
+                ASYNC_CLIENT_HANDLER(echo, &self->app), "no/such/place");
+    say("%s", name_of(self->error));
+    ASYNC_END;
+}
+static void a_server_may_listen_on_a_unix_socket(void **s)
+{
+    (void)s;
+    run(CO(by_path));
+    assert_said("0 <by path> ENOENT EACCES");
+}
+
 /* --- the loop's end -------------------------------------------------------- */
 
 /* The server outlives the coroutine that started it. */
@@ -792,6 +818,7 @@ UNIT_MAIN(TEST(lines_go_both_ways_and_one_way_may_end),
           TEST(aborted_clients_end_by_themselves),
           TEST(serving_for_ever_ends_by_cancellation_when_the_clients_have_gone),
           TEST(a_server_that_cannot_start_leaves_nothing_open),
+          TEST(a_server_may_listen_on_a_unix_socket),
           TEST(a_loop_may_close_with_clients_and_nothing_is_lost),
           TEST(whichever_allocation_fails_nothing_is_left),
           TEST(wherever_it_is_cancelled_nothing_is_left))

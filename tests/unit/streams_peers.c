@@ -88,8 +88,12 @@ static ASYNC(peer_send_all)
     }
     ASYNC_END;
 }
-struct peer_receive_all { ASYNC_RETURNS(size_t); int fd; char *data;
-                          size_t size, got; };
+struct peer_receive_all {
+    ASYNC_RETURNS(size_t);
+    int fd;
+    char *data;
+    size_t size, got;
+};
 static ASYNC(peer_receive_all)
 {
     ssize_t n;
@@ -123,8 +127,13 @@ struct seen {
     size_t most_held, most_buffered;
     char last[16];
 };
-struct echo { ASYNC_FRAME; async_connection *client; struct seen *seen;
-              async_bytes line; int error; };
+struct echo {
+    ASYNC_FRAME;
+    async_connection *client;
+    struct seen *seen;
+    async_bytes line;
+    int error;
+};
 static ASYNC(echo)
 {
     ASYNC_BEGIN(echo);
@@ -233,8 +242,8 @@ WITH_SERVER(noise)
         random = random * 1664525 + 1013904223;
         much[i] = (char)(random >> 24);
     }
-    self->task = async_create_task(
-        CO(peer_send_all, self->fd, much, sizeof back - 1));
+    self->task =
+        async_create_task(CO(peer_send_all, self->fd, much, sizeof back - 1));
     AWAIT_INTO(self->n, peer_receive_all, self->fd, back, 200000);
     AWAIT_JOIN(self->task);
     shutdown(self->fd, SHUT_WR);
@@ -278,8 +287,12 @@ static void who_sends_no_more_still_gets_the_answers_and_the_end(void **s)
     assert_said("<one\ntwo\nend> lines:3 ended:1");
 }
 
-struct cut_short { ASYNC_FRAME; int listener, fd, port, error; async_connection c;
-                   async_bytes line; };
+struct cut_short {
+    ASYNC_FRAME;
+    int listener, fd, port, error;
+    async_connection c;
+    async_bytes line;
+};
 static ASYNC(cut_short)
 {
     ASYNC_BEGIN(cut_short);
@@ -335,8 +348,13 @@ static void who_stalls_in_the_middle_of_a_line_keeps_nobody_waiting(void **s)
     assert_said("fast fast fast slow");
 }
 
-struct patient { ASYNC_FRAME; int listener, fd, port, error; async_connection c;
-                 async_bytes line; async_timeout deadline; };
+struct patient {
+    ASYNC_FRAME;
+    int listener, fd, port, error;
+    async_connection c;
+    async_bytes line;
+    async_timeout deadline;
+};
 static ASYNC(patient)
 {
     ASYNC_BEGIN(patient);
@@ -440,8 +458,13 @@ static void whenever_a_client_is_reset_the_next_is_served(void **s)
 }
 
 /* A client that does all there is; a result that it must not have is said. */
-struct do_all { ASYNC_FRAME; int port; async_connection c; async_bytes line;
-                int error; };
+struct do_all {
+    ASYNC_FRAME;
+    int port;
+    async_connection c;
+    async_bytes line;
+    int error;
+};
 static ASYNC(do_all)
 {
     ASYNC_BEGIN(do_all);
@@ -462,8 +485,12 @@ static ASYNC(do_all)
     AWAIT(async_connection_close, &self->c);
     ASYNC_END;
 }
-struct reset_clients { ASYNC_FRAME; int listener, port, fd, i, j, k;
-                       async_task *client; char text[64]; };
+struct reset_clients {
+    ASYNC_FRAME;
+    int listener, port, fd, i, j, k;
+    async_task *client;
+    char text[64];
+};
 static ASYNC(reset_clients)
 {
     ASYNC_BEGIN(reset_clients);
@@ -491,7 +518,8 @@ static ASYNC(reset_clients)
     close(self->listener);
     ASYNC_END;
 }
-static void whenever_a_server_goes_its_client_gets_an_error_and_closes(void **s)
+static void
+whenever_a_server_goes_its_client_gets_an_error_and_closes(void **s)
 {
     (void)s;
     run(CO(reset_clients));
@@ -533,7 +561,8 @@ WITH_SERVER(no_descriptors)
     AWAIT(end_server, &self->server);
     ASYNC_END;
 }
-static void without_descriptors_clients_are_served_on_and_later_new_ones(void **s)
+static void
+without_descriptors_clients_are_served_on_and_later_new_ones(void **s)
 {
     (void)s;
     run(CO(no_descriptors));
@@ -582,8 +611,8 @@ WITH_SERVER(pausing)
     close(self->other);
     self->other = (int)(async_loop_time(async_loop_of(co)) / 1000000);
     AWAIT(end_server, &self->server);
-    self->other = (int)(async_loop_time(async_loop_of(co)) / 1000000) -
-                  self->other;
+    self->other =
+        (int)(async_loop_time(async_loop_of(co)) / 1000000) - self->other;
     say("%s", self->other < 900 ? "at once" : "late");
     ASYNC_END;
 }

@@ -725,8 +725,7 @@ static ASYNC(use_ipv6)
     async_tcp_address(&self->there, "::1", 0);
     AWAIT(async_tcp_listen, &self->server, (struct sockaddr *)&self->there);
     assert_true(async_tcp_port(&self->server) > 0);
-    async_tcp_address(&self->there, "::1",
-                      async_tcp_port(&self->server));
+    async_tcp_address(&self->there, "::1", async_tcp_port(&self->server));
     AWAIT(async_tcp_connect, &self->one, (struct sockaddr *)&self->there);
     AWAIT(async_listener_accept, &self->server, &self->other);
     AWAIT(say_write, &self->one, "six");
@@ -814,8 +813,7 @@ static ASYNC(look_at_names)
     assert_string_equal(self->name, self->expected);
     async_stream_sockname(&self->other, self->name, sizeof self->name);
     assert_string_equal(self->name, self->expected);
-    async_stream_sockname(&self->server.stream, self->name,
-                          sizeof self->name);
+    async_stream_sockname(&self->server.stream, self->name, sizeof self->name);
     assert_string_equal(self->name, self->expected);
     async_stream_sockname(&self->one, self->expected, sizeof self->expected);
     async_stream_peername(&self->other, self->name, sizeof self->name);
@@ -2248,7 +2246,7 @@ static ASYNC(by_hand)
             : i == 3 ? CO(async_tcp_connect, &self->other, at(&self->there, 1))
             : i == 4
                 ? CO(async_listener_accept, &standing_server, &self->other)
-                     : CO(async_stream_close, &standing_stream));
+                : CO(async_stream_close, &standing_stream));
         error = async_send(&one);
         say("%s", name_of(error));
         async_close(&one);
@@ -2407,6 +2405,92 @@ static void so_it_is_on_a_borrowed_loop(void **s)
     assert_int_equal(uv_loop_close(&host), 0);
 }
 
+/* Servers that share a port: each is asked until all clients are accepted. */
+struct share_port {
+    ASYNC_FRAME;
+    unsigned flags, second;
+    async_listener servers[2];
+    async_stream peer;
+    int clients[64];
+    int i, which, error, served[2];
+    place here;
+};
+static ASYNC(share_port)
+{
+    ASYNC_BEGIN(share_port);
+    AWAIT(async_tcp_listen, &self->servers[0], at(&self->here, 0), 0,
+          self->flags);
+    AWAIT_CATCH(self->error, async_tcp_listen, &self->servers[1],
+                at(&self->here, async_tcp_port(&self->servers[0])), 0,
+                self->second);
+    say("%s", name_of(self->error));
+    if (!self->error) {
+        for (self->i = 0; self->i < 64; self->i++)
+            self->clients[self->i] =
+                raw_connect(async_tcp_port(&self->servers[0]));
+        for (self->i = self->which = 0; self->i < 64;
+             self->which = !self->which) {
+            AWAIT_CATCH(self->error, async_wait_for,
+                        CO(async_listener_accept, &self->servers[self->which],
+                           &self->peer),
+                        ASYNC_MS(20));
+            if (self->error) continue;
+            self->served[self->which]++;
+            self->i++;
+            AWAIT(async_stream_close, &self->peer);
+        }
+        for (self->i = 0; self->i < 64; self->i++)
+            close(self->clients[self->i]);
+        /* One of them alone: with a chance of two to the 63. */
+        say("%d", self->served[0] > 0 && self->served[1] > 0);
+        AWAIT(async_listener_close, &self->servers[1]);
+    }
+    AWAIT(async_listener_close, &self->servers[0]);
+    ASYNC_END;
+}
+static void servers_that_say_so_share_a_port(void **s)
+{
+    (void)s;
+    run(CO(share_port, ASYNC_TCP_REUSEPORT, ASYNC_TCP_REUSEPORT));
+    assert_said("ok 1");
+}
+static void one_that_does_not_say_so_is_alone(void **s)
+{
+    (void)s;
+    run(CO(share_port, ASYNC_TCP_REUSEPORT, 0));
+    run(CO(share_port, 0, ASYNC_TCP_REUSEPORT));
+    assert_said("EADDRINUSE EADDRINUSE");
+}
+
+struct share_nowhere {
+    ASYNC_FRAME;
+    async_listener server;
+    int error;
+    place here;
+};
+static ASYNC(share_nowhere)
+{
+    ASYNC_BEGIN(share_nowhere);
+    at(&self->here, 0);
+    self->here.storage.ss_family = AF_UNIX;
+    AWAIT_CATCH(self->error, async_tcp_listen, &self->server,
+                (struct sockaddr *)&self->here, 0, ASYNC_TCP_REUSEPORT);
+    say("%d %d", self->error < 0, async_stream_is_open(&self->server.stream));
+    limit_descriptors(0);
+    AWAIT_CATCH(self->error, async_tcp_listen, &self->server,
+                at(&self->here, 0), 0, ASYNC_TCP_REUSEPORT);
+    unlimit_descriptors();
+    say("%s %d", name_of(self->error),
+        async_stream_is_open(&self->server.stream));
+    ASYNC_END;
+}
+static void without_a_socket_no_port_is_shared(void **s)
+{
+    (void)s;
+    run(CO(share_nowhere));
+    assert_said("1 0 EMFILE 0");
+}
+
 UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(a_read_takes_no_more_than_was_asked_for),
           TEST(at_the_end_a_read_gives_nothing_again_and_again),
@@ -2468,4 +2552,7 @@ UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(a_stream_left_open_is_closed_with_its_loop),
           TEST(on_a_borrowed_loop_it_is_closed_when_that_has_run),
           TEST(a_task_that_is_dropped_has_its_streams_closed_first),
-          TEST(so_it_is_on_a_borrowed_loop))
+          TEST(so_it_is_on_a_borrowed_loop),
+          TEST(servers_that_say_so_share_a_port),
+          TEST(one_that_does_not_say_so_is_alone),
+          TEST(without_a_socket_no_port_is_shared))

@@ -18,6 +18,7 @@ void trap(const char *message) __attribute__((noreturn));
 #include "../../../async/context.h"
 #include "../../../async/group.h"
 #include "../../../async/queue.h"
+#include "../../../async/streams.h"
 #include "../../../async/sync.h"
 #include "../../../examples/firmware/board.h"
 
