@@ -8,7 +8,6 @@
  *                                             directions at once, then the end
  */
 #define ASYNC_IMPLEMENTATION
-#include "../../async/uv/pipe.h"
 #include "../../async/uv/streams.h"
 
 #include <stdio.h>
@@ -40,37 +39,20 @@ static ASYNC(serve)
     ASYNC_END;
 }
 
-/* A Unix socket, one client after the other. */
 struct serve_path {
     ASYNC_FRAME;
     const char *path;
     int by_lines;
-    async_listener listener;
-    async_connection client;
-    int error;
+    async_server server;
 };
 static ASYNC(serve_path)
 {
     ASYNC_BEGIN(serve_path);
-    AWAIT(async_pipe_listen, &self->listener, self->path);
+    AWAIT(async_start_unix_server, &self->server,
+          ASYNC_CLIENT_HANDLER(serve, self->by_lines), self->path);
     printf("%s\n", self->path);
     fflush(stdout);
-    ASYNC_TRY {
-        for (;;) {
-            AWAIT(async_listener_accept, &self->listener,
-                  &self->client.transport.stream);
-            ASYNC_TRY {
-                async_connection_start(&self->client, 0);
-                AWAIT(serve, &self->client, self->by_lines);
-            } ASYNC_EXCEPT(-EPIPE, -ECONNRESET) {
-                fprintf(stderr, "a client has gone\n");
-            } ASYNC_FINALLY {
-                AWAIT(async_connection_close, &self->client);
-            } ASYNC_END_TRY
-        }
-    } ASYNC_FINALLY {
-        AWAIT(async_listener_close, &self->listener);
-    } ASYNC_END_TRY
+    AWAIT(async_server_serve_forever, &self->server);
     ASYNC_END;
 }
 
@@ -127,8 +109,7 @@ static ASYNC(talk)
     if (atoi(self->where) > 0) {
         AWAIT(async_open_connection, &self->c, "127.0.0.1", atoi(self->where));
     } else {
-        AWAIT(async_pipe_connect, &self->c.transport.stream, self->where);
-        async_connection_start(&self->c, 0);
+        AWAIT(async_open_unix_connection, &self->c, self->where);
     }
     ASYNC_TRY {
         for (self->i = 0; self->i < 100; self->i++) {

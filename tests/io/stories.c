@@ -20,6 +20,7 @@
 #include "../../async/sync.h"
 #include "../../async/uv/connect.h"
 #include "../../async/uv/cores.h"
+#include "../../async/uv/datagram.h"
 #include "../../async/uv/executor.h"
 #include "../../async/uv/fs.h"
 #include "../../async/uv/pipe.h"
@@ -571,7 +572,7 @@ static ASYNC(answer)
 
 struct ask {
     ASYNC_FRAME;
-    int port;
+    int port; /* 0: by the Unix socket */
     async_connection connection;
     int i, error;
     async_bytes line;
@@ -582,8 +583,11 @@ static ASYNC(ask)
 {
     ASYNC_BEGIN(ask);
     ASYNC_TRY {
-        AWAIT(async_open_connection, &self->connection, "127.0.0.1",
-              self->port);
+        if (self->port)
+            AWAIT(async_open_connection, &self->connection, "127.0.0.1",
+                  self->port);
+        else
+            AWAIT(async_open_unix_connection, &self->connection, socket_path);
         note(
             async_stream_writer_write(&self->connection.writer, "hello\n", 6));
         AWAIT_INTO(self->line, async_stream_reader_readline,
@@ -629,6 +633,22 @@ static ASYNC(streams)
         AWAIT(ask, self->port);
         AWAIT(ask, self->port);
     }
+    async_server_close(&self->server);
+    AWAIT(async_server_wait_closed, &self->server);
+    ASYNC_END;
+}
+
+struct unix_streams { ASYNC_FRAME; async_server server; int error; };
+static ASYNC(unix_streams)
+{
+    ASYNC_BEGIN(unix_streams);
+    memset(long_line, 'x', sizeof long_line);
+    long_line[sizeof long_line - 1] = '\n';
+    AWAIT_CATCH(self->error, async_start_unix_server, &self->server,
+                ASYNC_CLIENT_HANDLER(answer), socket_path);
+    note(self->error);
+    if (self->error) ASYNC_RETURN();
+    AWAIT(ask, 0);
     async_server_close(&self->server);
     AWAIT(async_server_wait_closed, &self->server);
     ASYNC_END;
@@ -744,6 +764,59 @@ static ASYNC(datagrams)
     note(self->error);
     if (self->error) close(self->socket);
     AWAIT(async_udp_close, &self->third);
+    ASYNC_END;
+}
+
+/* With callbacks: it sends to itself. */
+struct endpoint {
+    ASYNC_FRAME;
+    async_datagram_transport transport;
+    struct sockaddr_storage address;
+    int error;
+};
+static int endpoint_got, endpoint_lost;
+static void on_datagram(async_datagram_transport *transport, const void *data,
+                        size_t size, const struct sockaddr *sender)
+{
+    (void)transport, (void)sender;
+    REQUIRE(size == 5 && memcmp(data, "hello", 5) == 0);
+    endpoint_got = 1;
+}
+static void on_datagram_error(async_datagram_transport *transport, int error)
+{
+    (void)transport;
+    note(error);
+    endpoint_got = 1;
+}
+static void on_datagram_lost(async_datagram_transport *transport, int error)
+{
+    (void)transport;
+    note(error);
+    endpoint_got = endpoint_lost = 1;
+}
+static ASYNC(endpoint)
+{
+    static const async_datagram_protocol protocol = { NULL, on_datagram,
+                                                      on_datagram_error,
+                                                      on_datagram_lost };
+    ASYNC_BEGIN(endpoint);
+    endpoint_got = endpoint_lost = 0;
+    if (async_udp_address(&self->address, "127.0.0.1", 0) != 0) {
+        note(UV_EINVAL);
+        ASYNC_RETURN();
+    }
+    AWAIT_CATCH(self->error, async_create_datagram_endpoint, &self->transport,
+                &protocol, NULL, (const struct sockaddr *)&self->address);
+    note(self->error);
+    if (self->error) ASYNC_RETURN();
+    self->error = async_udp_getsockname(&self->transport.udp, &self->address);
+    note(self->error);
+    if (!self->error)
+        note(async_datagram_sendto(&self->transport, "hello", 5,
+                                   (const struct sockaddr *)&self->address));
+    while (!self->error && !endpoint_got) AWAIT(async_sleep, ASYNC_MS(1));
+    async_datagram_close(&self->transport);
+    while (!endpoint_lost) AWAIT(async_sleep, ASYNC_MS(1));
     ASYNC_END;
 }
 
@@ -1113,6 +1186,8 @@ TELL(streams)
 TELL(nap)
 TELL(datagrams)
 TELL(queued)
+TELL(endpoint)
+TELL(unix_streams)
 TELL(lookups)
 TELL(shared_port)
 TELL(files)
@@ -1137,7 +1212,9 @@ static const struct story {
     { "watched", tell_watched, NULL },
     { "transports", tell_transports, NULL },
     { "streams", tell_streams, NULL },
+    { "unix_streams", tell_unix_streams, NULL },
     { "datagrams", tell_datagrams, NULL },
+    { "endpoint", tell_endpoint, NULL },
     { "queued", tell_queued, NULL },
     { "lookups", tell_lookups, NULL },
     { "shared_port", tell_shared_port, NULL },
