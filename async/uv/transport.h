@@ -234,7 +234,9 @@ static void async__uv_transport_on_alloc(uv_handle_t *handle, size_t suggested,
         size_t size = 0;
         buffer->base = (char *)protocol->callbacks->get_buffer(protocol, &size);
         buffer->len = buffer->base != NULL ? size : 0;
-        if (buffer->len == 0) transport->base.reading_paused = 1;
+        /* A protocol of Caesura's own may say: not in this poll. */
+        if (!protocol->at_once && buffer->len == 0) buffer->base = NULL;
+        if (buffer->base == NULL) transport->base.reading_paused = 1;
     } else {
         buffer->base = async__uv_read_buffer(transport->base.loop);
         buffer->len = buffer->base != NULL ? ASYNC__UV_READ_BUFFER : 0;
@@ -251,6 +253,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
         /* There is data, and nobody to take it: not now, or not until it is
          * resumed, or there is no memory. */
         if (transport->events & ASYNC__EVENT_DATA) return;
+        if (buffer->base != NULL) return;
         if (transport->base.reading_paused)
             async__uv_transport_read(&transport->base, 0);
         else
