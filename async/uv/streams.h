@@ -2,7 +2,7 @@
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- *     struct fetch { ASYNC_FRAME;  async_connection connection;  async_bytes line; };
+ *     struct ask { ASYNC_FRAME;  async_connection connection;  async_bytes line; };
  *     ...
  *     AWAIT(async_open_connection, &self->connection, "127.0.0.1", 8080);
  *     ASYNC_TRY {
@@ -65,8 +65,8 @@ struct async_open_connection {
 };
 ASYNC(async_open_connection);
 
-/* AWAIT(async_open_unix_connection, connection, path, limit): the same by a Unix
- * socket, or a named pipe of Windows.
+/* AWAIT(async_open_unix_connection, connection, path, limit): the same by a
+ * Unix socket, or a named pipe of Windows.
  * path    used only until this first suspends
  * Errors  those of async_pipe_connect
  * Counterpart: asyncio.open_unix_connection(). */
@@ -101,7 +101,7 @@ ASYNC(async_connection_close);
  * For each client the server runs a coroutine as a task, whose first argument,
  * `client`, is the connection:
  *
- *     struct serve { ASYNC_FRAME;  async_connection *client;  struct app *app; };
+ *     struct serve { ASYNC_FRAME;  async_connection *client;  app *app; };
  *
  *     AWAIT(async_start_server, &self->server,
  *           ASYNC_CLIENT_HANDLER(serve, app), "127.0.0.1", 8080);
@@ -272,7 +272,8 @@ int async_connection_start(async_connection *connection, size_t limit)
     if (!async_stream_is_open(&connection->transport.stream))
         return ASYNC_ECLOSED;
     async_stream_reader_init(&connection->reader,
-                             connection->transport.stream.resource.loop, NULL, limit);
+                             connection->transport.stream.resource.loop, NULL,
+                             limit);
     async__stream_protocol_init(&connection->writer, &connection->reader,
                                 &connection->transport.base);
     return async_uv_transport_start(&connection->transport,

@@ -2,7 +2,7 @@
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- *     struct client { async_protocol protocol;  async_uv_transport transport; };
+ *     struct client { async_protocol protocol; async_uv_transport transport; };
  *
  *     AWAIT(async_tcp_connect, &client->transport.stream, address);
  *     async_uv_transport_start(&client->transport, &client->protocol);
@@ -160,7 +160,8 @@ static void async__uv_transport_tell(async_uv_transport *transport,
         if (protocol->callbacks->eof_received != NULL)
             keep = protocol->callbacks->eof_received(protocol);
         async__uv_transport_called(
-            transport, keep, "Fatal error: protocol.eof_received() call failed.");
+            transport, keep,
+            "Fatal error: protocol.eof_received() call failed.");
         if (keep == 0) async_transport_close(base);
     }
     if (events & ASYNC__EVENT_LOST) {
@@ -317,15 +318,16 @@ static size_t async__uv_transport_buffered(const async_transport *base)
 {
     const async_uv_transport *transport =
         (const async_uv_transport *)(const void *)base;
-    return transport->stream.resource.state == ASYNC__IS_OPEN
-               ? uv_stream_get_write_queue_size(&transport->stream.handle.stream)
+    return async_stream_is_open(&transport->stream)
+               ? uv_stream_get_write_queue_size(
+                     &transport->stream.handle.stream)
                : 0;
 }
 
 /* Closing has waited for the last to be out. */
 static void async__uv_transport_on_out(async_uv_transport *transport)
 {
-    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
+    if (!async_stream_is_open(&transport->stream)) return;
     if (transport->base.closing && !(transport->shutting_down & 1) &&
         async__uv_transport_buffered(&transport->base) == 0)
         async__uv_transport_begin_close(transport);
@@ -391,7 +393,7 @@ static int async__uv_transport_write(async_transport *base,
     uv_buf_t some[16];
     size_t wanted = 0, i;
     int written = 0, error;
-    if (transport->stream.resource.state != ASYNC__IS_OPEN) return ASYNC_ECLOSED;
+    if (!async_stream_is_open(&transport->stream)) return ASYNC_ECLOSED;
     for (i = 0; i < count; i++) {
         if (i < sizeof some / sizeof *some) {
             some[i].base = (char *)(uintptr_t)lines[i].data;
@@ -450,7 +452,7 @@ static int async__uv_transport_write_eof(async_transport *base)
 static void async__uv_transport_close(async_transport *base, int now)
 {
     async_uv_transport *transport = async__uv_transport_of(base);
-    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
+    if (!async_stream_is_open(&transport->stream)) return;
     async__uv_transport_read(base, 0);
     if (now || (!(transport->shutting_down & 1) &&
                 async__uv_transport_buffered(base) == 0))
@@ -478,7 +480,7 @@ static void async__uv_transport_closed(async__resource *resource, int loop_is)
 
 void async__uv_transport_fail(async_uv_transport *transport, int error)
 {
-    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
+    if (!async_stream_is_open(&transport->stream)) return;
     transport->error = error;
     async_transport_abort(&transport->base);
 }
@@ -491,9 +493,9 @@ int async_uv_transport_start(async_uv_transport *transport,
         async__uv_transport_close, async__uv_transport_read,
         async__uv_transport_buffered
     };
-    if (transport->stream.resource.state != ASYNC__IS_OPEN) return ASYNC_ECLOSED;
-    async_transport_init(&transport->base, &functions, transport->stream.resource.loop,
-                         protocol);
+    if (!async_stream_is_open(&transport->stream)) return ASYNC_ECLOSED;
+    async_transport_init(&transport->base, &functions,
+                         transport->stream.resource.loop, protocol);
     transport->event.run = async__uv_transport_run;
     transport->chunk = NULL;
     transport->lost = NULL;
