@@ -154,7 +154,8 @@ static inline void async__stream_wait(async_stream *stream,
                                       async_operation *operation)
 {
     /* It can be given up at any time: libuv keeps nothing of it. */
-    async_operation_init(operation, stream->resource.loop, async_operation_cancelled);
+    async_operation_init(operation, stream->resource.loop,
+                         async_operation_cancelled);
     stream->waiter = operation;
 }
 static inline async_operation *async__stream_waiting(const async_stream *stream)
@@ -193,7 +194,8 @@ extern "C" {
 static void async__stream_forget_unread(async_stream *stream)
 {
     if (stream->unread != NULL)
-        async__release(stream->resource.loop, stream->unread, stream->unread_size);
+        async__release(stream->resource.loop, stream->unread,
+                       stream->unread_size);
     stream->unread = NULL;
 }
 

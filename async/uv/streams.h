@@ -2,7 +2,11 @@
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- *     struct ask { ASYNC_FRAME;  async_connection connection;  async_bytes line; };
+ *     struct ask {
+ *         ASYNC_FRAME;
+ *         async_connection connection;
+ *         async_bytes line;
+ *     };
  *     ...
  *     AWAIT(async_open_connection, &self->connection, "127.0.0.1", 8080);
  *     ASYNC_TRY {
