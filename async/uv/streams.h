@@ -132,6 +132,7 @@ typedef struct async_server_options {
     size_t limit;       /* of the readers: ASYNC_STREAM_LIMIT */
     int backlog;        /* connections that the system keeps meanwhile: 128 */
     size_t max_clients; /* at a time; others wait in the backlog: no limit */
+    int flags;          /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
 } async_server_options;
 
 /* AWAIT(async_start_server, server, handler, ip, port, options)
@@ -151,7 +152,7 @@ struct async_start_server {
     const char *ip;
     int port;
     const async_server_options *options;
-    int backlog, error;
+    int backlog, flags, error;
     struct sockaddr_storage address;
 };
 ASYNC(async_start_server);
@@ -588,13 +589,15 @@ ASYNC(async_start_server)
 {
     ASYNC_BEGIN(async_start_server);
     if (self->options != NULL) self->backlog = self->options->backlog;
+    if (self->options != NULL) self->flags = self->options->flags;
     if (async__server_address(self) != 0) ASYNC_RAISE(ASYNC_EINVAL);
     self->error = async__server_prepare(self->server, co, &self->handler,
                                         self->options);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
         ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
-                    (const struct sockaddr *)&self->address, self->backlog);
+                    (const struct sockaddr *)&self->address, self->backlog,
+                    self->flags);
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
     if (self->error == -EAFNOSUPPORT && self->ip == NULL) {
@@ -603,7 +606,7 @@ ASYNC(async_start_server)
         ASYNC_TRY {
             ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
                         (const struct sockaddr *)&self->address,
-                        self->backlog);
+                        self->backlog, self->flags);
         } ASYNC_EXCEPT_ALL(self->error) {}
         ASYNC_END_TRY
     }

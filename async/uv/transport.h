@@ -32,7 +32,7 @@ typedef struct async_uv_transport {
     size_t chunk_size;
     void (*lost)(struct async_uv_transport *transport, int loop_is);
     int error;
-    unsigned char events, queued, made, reading, shutting_down, closed;
+    unsigned char events, queued, made, reading, shut, closed;
     uv_shutdown_t shutdown;
 } async_uv_transport;
 
@@ -82,6 +82,9 @@ enum {
     ASYNC__EVENT_EOF = 8,
     ASYNC__EVENT_LOST = 16
 };
+/* What of the stream is at its end: a uv_shutdown() is under way; the peer has
+ * sent its last. */
+enum { ASYNC__WRITE_ENDING = 1, ASYNC__READ_ENDED = 2 };
 
 static async_uv_transport *async__uv_transport_of(async_transport *base)
 {
@@ -263,7 +266,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
     }
     if (got == UV_EOF) {
         async__uv_transport_read(&transport->base, 0);
-        transport->shutting_down |= 2;
+        transport->shut |= ASYNC__READ_ENDED;
         async__uv_transport_happened(transport, ASYNC__EVENT_EOF);
         return;
     }
@@ -295,7 +298,7 @@ static void async__uv_transport_read(async_transport *base, int on)
         uv_read_stop(&transport->stream.handle.stream);
         return;
     }
-    if (!transport->made || base->closing || transport->shutting_down & 2)
+    if (!transport->made || base->closing || transport->shut & ASYNC__READ_ENDED)
         return;
     error = uv_read_start(&transport->stream.handle.stream,
                           async__uv_transport_on_alloc,
@@ -328,7 +331,7 @@ static size_t async__uv_transport_buffered(const async_transport *base)
 static void async__uv_transport_on_out(async_uv_transport *transport)
 {
     if (!async_stream_is_open(&transport->stream)) return;
-    if (transport->base.closing && !(transport->shutting_down & 1) &&
+    if (transport->base.closing && !(transport->shut & ASYNC__WRITE_ENDING) &&
         async__uv_transport_buffered(&transport->base) == 0)
         async__uv_transport_begin_close(transport);
     else if (transport->base.writing_paused &&
@@ -430,7 +433,7 @@ static void async__uv_transport_on_shutdown(uv_shutdown_t *request, int status)
 {
     async_uv_transport *transport =
         async__uv_transport_of_handle(request->handle);
-    transport->shutting_down &= 2;
+    transport->shut &= ASYNC__READ_ENDED;
     if (status < 0 && status != UV_ECANCELED && status != UV_ENOTCONN)
         async__uv_transport_fail(transport, status);
     else
@@ -443,7 +446,7 @@ static int async__uv_transport_write_eof(async_transport *base)
     int error = uv_shutdown(&transport->shutdown,
                             &transport->stream.handle.stream,
                             async__uv_transport_on_shutdown);
-    if (!error) transport->shutting_down |= 1;
+    if (!error) transport->shut |= ASYNC__WRITE_ENDING;
     return error == UV_ENOTCONN ? 0 : error; /* it will be lost anyway */
 }
 
@@ -454,7 +457,7 @@ static void async__uv_transport_close(async_transport *base, int now)
     async_uv_transport *transport = async__uv_transport_of(base);
     if (!async_stream_is_open(&transport->stream)) return;
     async__uv_transport_read(base, 0);
-    if (now || (!(transport->shutting_down & 1) &&
+    if (now || (!(transport->shut & ASYNC__WRITE_ENDING) &&
                 async__uv_transport_buffered(base) == 0))
         async__uv_transport_begin_close(transport);
 }
@@ -504,7 +507,7 @@ int async_uv_transport_start(async_uv_transport *transport,
     transport->queued = 0;
     transport->made = 0;
     transport->reading = 0;
-    transport->shutting_down = 0;
+    transport->shut = 0;
     transport->closed = 0;
     transport->stream.resource.closed = async__uv_transport_closed;
     async__uv_transport_happened(transport, ASYNC__EVENT_MADE);
