@@ -298,8 +298,8 @@ static void async__uv_transport_read(async_transport *base, int on)
         uv_read_stop(&transport->stream.handle.stream);
         return;
     }
-    if (!transport->made || base->closing || transport->shut & ASYNC__READ_ENDED)
-        return;
+    if (!transport->made || base->closing) return;
+    if (transport->shut & ASYNC__READ_ENDED) return;
     error = uv_read_start(&transport->stream.handle.stream,
                           async__uv_transport_on_alloc,
                           async__uv_transport_on_read);
