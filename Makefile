@@ -16,7 +16,8 @@ HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
-.PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
+.PHONY: help run test conformance fuzz-asyncio deps examples bench bench-quick \
+        bench-one bench-core bench-counts bench-deps \
         firmware-test firmware-sizes ports-test lint format install uninstall \
         clean
 
@@ -27,6 +28,11 @@ help:
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
 	@echo 'make examples      build the examples, into $(BIN)'
+	@echo 'make bench         all benchmarks, into docs/benchmarks.md; two hours'
+	@echo 'make bench-quick   a look at them; a quarter of an hour'
+	@echo 'make bench-one     W=switch,echo: these workloads; P=tokio,go: these peers'
+	@echo 'make bench-deps    install what peers need'
+	@echo 'make bench-counts  count instructions anew, into bench/counts'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
 	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
@@ -80,6 +86,27 @@ fuzz-asyncio:
 
 deps:
 	@packaging/deps test
+
+# W, P: `bench/run --list` has the names.
+bench:
+	@packaging/deps test
+	@bench/run --publish
+
+bench-quick:
+	@packaging/deps test
+	@bench/run --quick
+
+bench-one:
+	@packaging/deps test
+	@bench/run --quick --only '$(W)' --peers '$(P)'
+
+bench-deps:
+	@packaging/deps bench
+
+# For the compiler with which the tests compare them.
+bench-counts:
+	@packaging/deps test
+	@CC=gcc bench/instructions --write
 
 bench-core:
 	@packaging/deps test

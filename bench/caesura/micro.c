@@ -14,6 +14,40 @@
 #include "../../async/uv/cores.h"
 #include "../../async/uv/threads.h"
 
+/* --- running ------------------------------------------------------------- */
+
+#ifdef BENCH_COUNTED
+/* For bench/instructions.  How often a loop polls depends on how fast it is, and
+ * so on who else is there.  Here the clock goes by how often it is asked. */
+static async_time counted_now(async_loop *loop)
+{
+    static async_time now;
+    (void)loop;
+    if (now == 0) now = (async_time)uv_hrtime();
+    return now += ASYNC_US(1);
+}
+#endif
+
+/* As async_run() does. */
+static int run_on(async_uv_loop *loop, async_object main)
+{
+    int error;
+#ifdef BENCH_COUNTED
+    async_backend counted = *loop->base.backend;
+    counted.now = counted_now;
+    loop->base.backend = &counted;
+#endif
+    error = async_run_on(&loop->base, main);
+    async_loop_close(&loop->base);
+    return error;
+}
+static int run(async_object main)
+{
+    async_uv_loop loop;
+    int error = async_uv_loop_init(&loop, NULL, NULL);
+    return error ? error : run_on(&loop, main);
+}
+
 /* --- switch -------------------------------------------------------------- */
 
 struct looper { ASYNC_RETURNS(long); long n, i; };
@@ -168,10 +202,7 @@ static int run_sleep(void)
                                              NULL };
     async_uv_loop loop;
     int error = async_uv_loop_init(&loop, NULL, &counted);
-    if (error) return error;
-    error = async_run_on(&loop.base, CO(bench_sleep));
-    async_loop_close(&loop.base);
-    return error;
+    return error ? error : run_on(&loop, CO(bench_sleep));
 }
 
 /* --- timers -------------------------------------------------------------- */
@@ -476,18 +507,18 @@ int main(int argc, char **argv)
 {
     int error = 0;
     bench_arguments(argc, argv);
-    if (bench_is("switch")) error = async_run(CO(bench_switch));
-    if (bench_is("depth")) error = async_run(CO(bench_depth));
-    if (bench_is("spawn")) error = async_run(CO(bench_spawn));
-    if (bench_is("call")) error = async_run(CO(bench_call));
+    if (bench_is("switch")) error = run(CO(bench_switch));
+    if (bench_is("depth")) error = run(CO(bench_depth));
+    if (bench_is("spawn")) error = run(CO(bench_spawn));
+    if (bench_is("call")) error = run(CO(bench_call));
     if (bench_is("sleep")) error = run_sleep();
-    if (bench_is("timers")) error = async_run(CO(bench_timers));
-    if (bench_is("queue")) error = async_run(CO(bench_queue));
-    if (bench_is("pingpong")) error = async_run(CO(bench_pingpong));
-    if (bench_is("gather")) error = async_run(CO(bench_gather));
-    if (bench_is("timeout")) error = async_run(CO(bench_timeout));
-    if (bench_is("bulk")) error = async_run(CO(bench_bulk));
-    if (bench_is("threads")) error = async_run(CO(bench_threads));
+    if (bench_is("timers")) error = run(CO(bench_timers));
+    if (bench_is("queue")) error = run(CO(bench_queue));
+    if (bench_is("pingpong")) error = run(CO(bench_pingpong));
+    if (bench_is("gather")) error = run(CO(bench_gather));
+    if (bench_is("timeout")) error = run(CO(bench_timeout));
+    if (bench_is("bulk")) error = run(CO(bench_bulk));
+    if (bench_is("threads")) error = run(CO(bench_threads));
     if (bench_is("cores")) error = run_cores();
     return error != 0;
 }
