@@ -22,8 +22,8 @@
 #ifndef CAESURA_UV_STREAMS_H
 #define CAESURA_UV_STREAMS_H
 
+#include "connect.h"
 #include "pipe.h"
-#include "tcp.h"
 #include "transport.h"
 
 #include "../streams.h"
@@ -47,20 +47,21 @@ typedef struct async_connection {
     async_uv_transport transport; /* its .stream: for options, and who it is */
 } async_connection;
 
-/* AWAIT(async_open_connection, connection, ip, port, limit)
- * ip      an address from numbers
+/* AWAIT(async_open_connection, connection, host, port, limit)
+ * host    a name, of whose addresses the first that answers is taken, as
+ *         connect.h says; or an address from numbers.  Used only until this
+ *         first suspends
  * limit   of the reader; 0 or left out: ASYNC_STREAM_LIMIT
- * Errors  those of async_tcp_connect; ASYNC_EINVAL when it is no address.
- *         After an error there is nothing to close.
+ * Errors  those of async_tcp_connect_host.  After an error there is nothing to
+ *         close.
  * Cancel  closes it; raised when libuv has let go of it
  * Counterpart: asyncio.open_connection(). */
 struct async_open_connection {
     ASYNC_FRAME;
     async_connection *connection;
-    const char *ip;
+    const char *host;
     int port;
     size_t limit;
-    struct sockaddr_storage address;
 };
 ASYNC(async_open_connection);
 
@@ -280,10 +281,8 @@ int async_connection_start(async_connection *connection, size_t limit)
 ASYNC(async_open_connection)
 {
     ASYNC_BEGIN(async_open_connection);
-    if (async_tcp_address(&self->address, self->ip, self->port) != 0)
-        ASYNC_RAISE(ASYNC_EINVAL);
-    ASYNC_AWAIT(async_tcp_connect, &self->connection->transport.stream,
-                (const struct sockaddr *)&self->address);
+    ASYNC_AWAIT(async_tcp_connect_host, &self->connection->transport.stream,
+                self->host, self->port);
     (void)async_connection_start(self->connection, self->limit);
     ASYNC_END;
 }

@@ -271,8 +271,11 @@ struct refused { ASYNC_FRAME; async_connection one; int error; };
 static ASYNC(refused)
 {
     ASYNC_BEGIN(refused);
-    AWAIT_CATCH(self->error, async_open_connection, &self->one, "nowhere", 1);
-    say("%s", name_of(self->error));
+    AWAIT_CATCH(self->error, async_open_connection, &self->one,
+                "no such name", 1);
+    say("%s", self->error == UV_EAI_NONAME || self->error == UV_EAI_AGAIN
+                  ? "no such name"
+                  : name_of(self->error));
     AWAIT_CATCH(self->error, async_open_connection, &self->one, "127.0.0.1",
                 1);
     say("%s", name_of(self->error));
@@ -283,7 +286,7 @@ static void where_nobody_listens_nothing_is_left_open(void **s)
 {
     (void)s;
     run(CO(refused));
-    assert_said("ASYNC_EINVAL ECONNREFUSED");
+    assert_said("no such name ECONNREFUSED");
 }
 
 /* --- servers --------------------------------------------------------------- */
