@@ -28,7 +28,7 @@ help:
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
 	@echo 'make examples      build the examples, into $(BIN)'
-	@echo 'make bench         all benchmarks, into docs/benchmarks.md; two hours'
+	@echo 'make bench         all benchmarks, into docs/benchmarks.md; an hour or two'
 	@echo 'make bench-quick   a look at them; a quarter of an hour'
 	@echo 'make bench-one     W=switch,echo: these workloads; P=tokio,go: these peers'
 	@echo 'make bench-deps    install what peers need'
