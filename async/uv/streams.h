@@ -137,7 +137,8 @@ typedef struct async_server_options {
  * Errors   those of async_tcp_listen; ASYNC_EINVAL when it is no address;
  *          ASYNC_ENOMEM.  After an error there is nothing to close.
  * When there is no memory for a client, or no descriptor, the exception handler
- * gets to know, and the server tries again a second later.
+ * gets to know, and the server tries again a second later, or when a client has
+ * gone.
  * Counterpart: asyncio.start_server(). */
 struct async_start_server {
     ASYNC_FRAME;
@@ -271,7 +272,7 @@ int async_connection_start(async_connection *connection, size_t limit)
     if (!async_stream_is_open(&connection->transport.stream))
         return ASYNC_ECLOSED;
     async_stream_reader_init(&connection->reader,
-                             connection->transport.stream.loop, NULL, limit);
+                             connection->transport.stream.resource.loop, NULL, limit);
     async__stream_protocol_init(&connection->writer, &connection->reader,
                                 &connection->transport.base);
     return async_uv_transport_start(&connection->transport,
@@ -430,6 +431,7 @@ struct async__server_accept {
     async_server *server;
     async__client *client; /* the next */
     int error;
+    async_timeout pause;
 };
 
 static int async__server_is_full(const async_server *server)
@@ -484,8 +486,15 @@ static ASYNC(async__server_accept)
             } else if (self->error == ASYNC_ECANCELED) {
                 ASYNC_RAISE(ASYNC_ECANCELED);
             } else if (self->error != ASYNC_ECLOSED) {
+                async_event_clear(&self->server->room);
                 async__server_report(self->server, self->error);
-                ASYNC_AWAIT(async_sleep, ASYNC_SECONDS(1));
+                ASYNC_TRY {
+                    ASYNC_TIMEOUT(&self->pause, ASYNC_SECONDS(1)) {
+                        ASYNC_AWAIT(async_event_wait, &self->server->room);
+                    } ASYNC_END_TIMEOUT
+                } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
+                    /* It may be better now. */
+                } ASYNC_END_TRY
             }
         }
     } ASYNC_FINALLY {

@@ -234,7 +234,9 @@ static void async__uv_transport_on_alloc(uv_handle_t *handle, size_t suggested,
         size_t size = 0;
         buffer->base = (char *)protocol->callbacks->get_buffer(protocol, &size);
         buffer->len = buffer->base != NULL ? size : 0;
-        if (buffer->len == 0) transport->base.reading_paused = 1;
+        /* A protocol of Caesura's own may say: not in this poll. */
+        if (!protocol->at_once && buffer->len == 0) buffer->base = NULL;
+        if (buffer->base == NULL) transport->base.reading_paused = 1;
     } else {
         buffer->base = async__uv_read_buffer(transport->base.loop);
         buffer->len = buffer->base != NULL ? ASYNC__UV_READ_BUFFER : 0;
@@ -251,6 +253,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
         /* There is data, and nobody to take it: not now, or not until it is
          * resumed, or there is no memory. */
         if (transport->events & ASYNC__EVENT_DATA) return;
+        if (buffer->base != NULL) return;
         if (transport->base.reading_paused)
             async__uv_transport_read(&transport->base, 0);
         else
@@ -314,7 +317,7 @@ static size_t async__uv_transport_buffered(const async_transport *base)
 {
     const async_uv_transport *transport =
         (const async_uv_transport *)(const void *)base;
-    return transport->stream.state == ASYNC__OPEN
+    return transport->stream.resource.state == ASYNC__IS_OPEN
                ? uv_stream_get_write_queue_size(&transport->stream.handle.stream)
                : 0;
 }
@@ -322,7 +325,7 @@ static size_t async__uv_transport_buffered(const async_transport *base)
 /* Closing has waited for the last to be out. */
 static void async__uv_transport_on_out(async_uv_transport *transport)
 {
-    if (transport->stream.state != ASYNC__OPEN) return;
+    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
     if (transport->base.closing && !(transport->shutting_down & 1) &&
         async__uv_transport_buffered(&transport->base) == 0)
         async__uv_transport_begin_close(transport);
@@ -388,7 +391,7 @@ static int async__uv_transport_write(async_transport *base,
     uv_buf_t some[16];
     size_t wanted = 0, i;
     int written = 0, error;
-    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (transport->stream.resource.state != ASYNC__IS_OPEN) return ASYNC_ECLOSED;
     for (i = 0; i < count; i++) {
         if (i < sizeof some / sizeof *some) {
             some[i].base = (char *)(uintptr_t)lines[i].data;
@@ -447,7 +450,7 @@ static int async__uv_transport_write_eof(async_transport *base)
 static void async__uv_transport_close(async_transport *base, int now)
 {
     async_uv_transport *transport = async__uv_transport_of(base);
-    if (transport->stream.state != ASYNC__OPEN) return;
+    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
     async__uv_transport_read(base, 0);
     if (now || (!(transport->shutting_down & 1) &&
                 async__uv_transport_buffered(base) == 0))
@@ -456,9 +459,10 @@ static void async__uv_transport_close(async_transport *base, int now)
 
 /* libuv has let go of the stream.  A loop that is gone, or about to, tells
  * nobody. */
-static void async__uv_transport_closed(async_stream *stream, int loop_is)
+static void async__uv_transport_closed(async__resource *resource, int loop_is)
 {
-    async_uv_transport *transport = async__uv_transport_of_stream(stream);
+    async_uv_transport *transport =
+        async__uv_transport_of_stream((async_stream *)(void *)resource);
     transport->closed = 1;
     if (loop_is != ASYNC__LOOP_GONE) async__uv_transport_drop_chunk(transport);
     transport->chunk = NULL;
@@ -474,7 +478,7 @@ static void async__uv_transport_closed(async_stream *stream, int loop_is)
 
 void async__uv_transport_fail(async_uv_transport *transport, int error)
 {
-    if (transport->stream.state != ASYNC__OPEN) return;
+    if (transport->stream.resource.state != ASYNC__IS_OPEN) return;
     transport->error = error;
     async_transport_abort(&transport->base);
 }
@@ -487,8 +491,8 @@ int async_uv_transport_start(async_uv_transport *transport,
         async__uv_transport_close, async__uv_transport_read,
         async__uv_transport_buffered
     };
-    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
-    async_transport_init(&transport->base, &functions, transport->stream.loop,
+    if (transport->stream.resource.state != ASYNC__IS_OPEN) return ASYNC_ECLOSED;
+    async_transport_init(&transport->base, &functions, transport->stream.resource.loop,
                          protocol);
     transport->event.run = async__uv_transport_run;
     transport->chunk = NULL;
@@ -500,7 +504,7 @@ int async_uv_transport_start(async_uv_transport *transport,
     transport->reading = 0;
     transport->shutting_down = 0;
     transport->closed = 0;
-    transport->stream.closed = async__uv_transport_closed;
+    transport->stream.resource.closed = async__uv_transport_closed;
     async__uv_transport_happened(transport, ASYNC__EVENT_MADE);
     return 0;
 }
