@@ -455,7 +455,8 @@ ASYNC(async_tcp_connect_host)
 {
     ASYNC_BEGIN(async_tcp_connect_host);
     if (self->port < 0 || self->port > 65535) ASYNC_RAISE(ASYNC_EINVAL);
-    if (self->stream->resource.state != ASYNC__IS_SHUT) ASYNC_RAISE(ASYNC_EBUSY);
+    if (self->stream->resource.state != ASYNC__IS_SHUT)
+        ASYNC_RAISE(ASYNC_EBUSY);
     if (self->host != NULL &&
         async_tcp_address(&self->address, self->host, self->port) == 0) {
         ASYNC_AWAIT(async_tcp_connect, self->stream,

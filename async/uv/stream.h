@@ -154,7 +154,8 @@ static inline void async__stream_wait(async_stream *stream,
                                       async_operation *operation)
 {
     /* It can be given up at any time: libuv keeps nothing of it. */
-    async_operation_init(operation, stream->resource.loop, async_operation_cancelled);
+    async_operation_init(operation, stream->resource.loop,
+                         async_operation_cancelled);
     stream->waiter = operation;
 }
 static inline async_operation *async__stream_waiting(const async_stream *stream)
@@ -193,7 +194,8 @@ extern "C" {
 static void async__stream_forget_unread(async_stream *stream)
 {
     if (stream->unread != NULL)
-        async__release(stream->resource.loop, stream->unread, stream->unread_size);
+        async__release(stream->resource.loop, stream->unread,
+                       stream->unread_size);
     stream->unread = NULL;
 }
 
@@ -238,7 +240,8 @@ void async__stream_opened(async_stream *stream, async_loop *loop)
 int async__stream_check_unopened(const async_stream *stream, const async *co)
 {
     int error = async__uv_check(co);
-    return !error && stream->resource.state != ASYNC__IS_SHUT ? ASYNC_EBUSY : error;
+    if (!error && stream->resource.state != ASYNC__IS_SHUT) error = ASYNC_EBUSY;
+    return error;
 }
 
 int async__stream_open(async_stream *stream, const async *co,
@@ -438,7 +441,8 @@ static int async__write_begin(struct async_stream_write *self, async *co,
         buffer.base += written;
         buffer.len -= (size_t)written;
     }
-    async_operation_init(&self->written, stream->resource.loop, async__write_cancel);
+    async_operation_init(&self->written, stream->resource.loop,
+                         async__write_cancel);
     self->request.data = &self->written;
     *error = uv_write(&self->request, &stream->handle.stream, &buffer, 1,
                       async__write_on_done);

@@ -572,7 +572,8 @@ static int async__send_begin(struct async_udp_send *self, async *co,
                                  self->address);
     if (*error != UV_EAGAIN) return 0;
     buffer = uv_buf_init((char *)(uintptr_t)self->data, (unsigned)self->size);
-    async_operation_init(&self->sent, self->udp->resource.loop, async__closer_goes_on);
+    async_operation_init(&self->sent, self->udp->resource.loop,
+                         async__closer_goes_on);
     self->request.data = &self->sent;
     *error = uv_udp_send(&self->request, &self->udp->handle.udp, &buffer, 1,
                          self->address, async__send_on_done);
