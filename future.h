@@ -486,7 +486,7 @@ enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
         * not tell it again. */
        ASYNC__UNHURRIED = 16,
        /* An operation that is the work of other tasks: closing the loop does
-        * not wait for it. */
+        * not wait for it, and a scope tells those tasks. */
        ASYNC__INSIDE = 32 };
 
 struct async_operation {

@@ -171,6 +171,7 @@ int async__nursery_leave(async_nursery *nursery, async *co);
 async_task *async__nursery_make(async_nursery *nursery, async_function *start,
                                 size_t size, size_t alignment,
                                 async_frame **first);
+void async__nursery_made(async_nursery *nursery, async_task *task);
 void async__nursery_started(async_starting *starting);
 
 static inline void async_nursery_cancel(async_nursery *nursery)
@@ -183,7 +184,7 @@ static inline void async_nursery_cancel(async_nursery *nursery)
         ASYNC__SPAWN_BY(async__nursery_make, (nursery_), handle,              \
                         __VA_ARGS__);                                         \
         async_task_retain((handle).task);                                     \
-        async__group_made(&(nursery_)->group, (handle).task);                 \
+        async__nursery_made((nursery_), (handle).task);                       \
     } while (0)
 
 struct async_nursery_start {
@@ -278,6 +279,7 @@ static void async__nursery_child_done(async_node *node)
     async_starting *starting = child->starting;
     async_task_group *group = child->member.group;
     async_future *future = &child->member.task->future;
+    async__scope_bury(&child->scope);
     if (starting == NULL) {
         async__group_member_done(node);
         return;
@@ -325,6 +327,17 @@ async_task *async__nursery_make(async_nursery *nursery, async_function *start,
                                &nursery->scope);
 }
 
+/* An eager one that is done leaves scope and group at once. */
+void async__nursery_made(async_nursery *nursery, async_task *task)
+{
+    async_link *link = nursery->group.members.prev;
+    if (!async_task_done(task)) return;
+    while (async__group_member_of(link)->task != task) link = link->prev;
+    async__scope_bury(
+        &((async__nursery_child *)(void *)async__group_member_of(link))->scope);
+    async__group_made(&nursery->group, task);
+}
+
 async_task *async_nursery_spawn(async_nursery *nursery, async_object object)
 {
     async_frame *first;
@@ -335,7 +348,7 @@ async_task *async_nursery_spawn(async_nursery *nursery, async_object object)
     first->resume = object.start;
     async__made(task);
     async__kick(task->future.loop);
-    async__group_made(&nursery->group, task);
+    async__nursery_made(nursery, task);
     return task;
 }
 

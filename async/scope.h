@@ -184,6 +184,7 @@ async_scope *async__scope_innermost(const async_task *task);
 void async__scope_adopt(async_scope *scope, async_task *task,
                         async_scope *parent);
 void async__scope_move(async_scope *scope, async_scope *parent);
+void async__scope_bury(async_scope *scope);
 
 static inline async_time async_scope_deadline(const async_scope *scope)
 {
@@ -304,7 +305,7 @@ static void async__scope_tell(async_scope *base, int stands)
     if (co->flags & ASYNC__IS_SLEEPING) {
         (void)async__cancel_wait(co);
     } else if (future != NULL && future->state == ASYNC__PENDING) {
-        if (!(future->kind & ASYNC__UNHURRIED) &&
+        if (!(future->kind & (ASYNC__UNHURRIED | ASYNC__INSIDE)) &&
             !async_future_cancel(future) && future->state == ASYNC__PENDING)
             async__scope_raise_later(co);
         if (future->state == ASYNC__PENDING) {
@@ -427,6 +428,15 @@ static void async__scope_outlived(async_node *marker)
     async__scope_uproot((async_scope *)(void *)((char *)marker -
                                                 offsetof(async_scope,
                                                          marker)));
+}
+
+/* Its task has ended, and its memory goes, perhaps before its marker has run:
+ * there are loops that run what is ready in another order. */
+void async__scope_bury(async_scope *scope)
+{
+    if (scope->state != ASYNC__ENTERED) return;
+    async__unready(scope->task->future.loop, &scope->marker);
+    async__scope_uproot(scope);
 }
 
 void async__scope_move(async_scope *scope, async_scope *parent)

@@ -488,6 +488,45 @@ static void until_it_has_started_it_stands_in_its_starters_scopes(void **s)
     assert_said("80@1 1@3 served@6 end@6");
 }
 
+/* Limited while the child, which has not started, cleans up in a shield. */
+struct slow_quits { ASYNC_FRAME; int_starting *start; async_scope shield; };
+static ASYNC(slow_quits)
+{
+    ASYNC_BEGIN(slow_quits);
+    ASYNC_SHIELD_SCOPE(&self->shield) {
+        AWAIT(async_sleep, ASYNC_SECONDS(3));
+        say("slow@%d", seconds());
+    } ASYNC_END_SCOPE
+    AWAIT(async_sleep, ASYNC_SECONDS(3));
+    say("never");
+    ASYNC_END;
+}
+struct start_slow {
+    ASYNC_FRAME;
+    async_nursery nursery;
+    async_scope scope;
+    int_starting start;
+};
+static ASYNC(start_slow)
+{
+    ASYNC_BEGIN(start_slow);
+    ASYNC_NURSERY(&self->nursery) {
+        ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
+            AWAIT_NURSERY_START(&self->nursery, &self->start, slow_quits,
+                                &self->start);
+        } ASYNC_END_SCOPE
+        say("%d@%d", async_scope_cancelled_caught(&self->scope), seconds());
+    } ASYNC_END_NURSERY
+    ASYNC_END;
+}
+
+static void a_scope_around_the_start_leaves_the_childs_shields_alone(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(start_slow), 0);
+    assert_said("slow@3 1@3");
+}
+
 struct start_timeout {
     ASYNC_FRAME;
     async_nursery nursery;
@@ -580,6 +619,142 @@ static void one_that_is_being_started_keeps_it_open(void **s)
     assert_int_equal(RUN(stays_open), ASYNC_EGROUPOVER);
     assert_said("80@2 served@5 end@5 "
                 "[a coroutine was never awaited: ASYNC_EGROUPOVER]");
+}
+
+/* --- by chance ----------------------------------------------------------- */
+
+/* A tree of nurseries whose tasks spawn, start, fail, shield themselves, cancel
+ * nurseries and tasks, in any order.  All of it ends, and behind a nursery none
+ * of its children is left. */
+static uint32_t seed;
+static int chance(int below)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 17;
+    seed ^= seed << 5;
+    return (int)(seed % (uint32_t)below);
+}
+enum { OPEN = 64 };
+static async_nursery *open_ones[OPEN];
+static int alive[OPEN], numbers_used, made, ended;
+
+struct node {
+    ASYNC_FRAME;
+    int depth, parent;
+    int_starting *start;
+    int number, i, error;
+    async_nursery nursery;
+    async_scope scope;
+    int_starting own;
+};
+static void end_of(const struct node *self)
+{
+    ended++;
+    if (self->parent >= 0) alive[self->parent]--;
+}
+static ASYNC(node)
+{
+    ASYNC_BEGIN(node);
+    made++;
+    if (self->parent >= 0) alive[self->parent]++;
+    ASYNC_TRY {
+        if (chance(4)) AWAIT(async_sleep, chance(5));
+        if (chance(5)) ASYNC_STARTED(self->start, self->depth);
+        if (self->depth < 4 && numbers_used < OPEN) {
+            self->number = numbers_used++;
+            ASYNC_NURSERY(&self->nursery) {
+                open_ones[self->number] = &self->nursery;
+                for (; self->i < 3; self->i++) {
+                    if (chance(2)) {
+                        async_nursery_spawn(&self->nursery,
+                                            CO(node, self->depth + 1,
+                                               self->number));
+                    } else if (chance(2)) {
+                        AWAIT_NURSERY_START(&self->nursery, &self->own, node,
+                                            self->depth + 1, self->number,
+                                            &self->own);
+                    } else {
+                        ASYNC_MOVE_ON_AFTER(&self->scope, chance(5)) {
+                            async_scope_set_shield(&self->scope, chance(2));
+                            AWAIT(async_sleep, chance(9));
+                        } ASYNC_END_SCOPE
+                    }
+                    if (!chance(8)) ASYNC_RAISE(EKEY);
+                }
+            } ASYNC_END_NURSERY
+        }
+        if (!chance(12)) ASYNC_RAISE(EVALUE);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        if (self->number == 0 && self->i == 0) self->number = -1;
+    } ASYNC_END_TRY
+    if (self->number >= 0 && open_ones[self->number] == &self->nursery) {
+        if (alive[self->number] != 0) say("%d left", alive[self->number]);
+        open_ones[self->number] = NULL;
+    }
+    end_of(self);
+    if (self->error && chance(2)) ASYNC_RAISE(self->error);
+    ASYNC_END;
+}
+
+struct disturbs { ASYNC_FRAME; async_task *root; int i, error; };
+static ASYNC(disturbs)
+{
+    async_task *task;
+    int n;
+    ASYNC_BEGIN(disturbs);
+    self->root = async_create_task(CO(node, 0, -1));
+    for (; self->i < 12; self->i++) {
+        AWAIT(async_sleep, chance(2));
+        n = chance(OPEN);
+        if (!chance(3) && open_ones[n] != NULL)
+            async_nursery_cancel(open_ones[n]);
+        task = NULL;
+        n = chance(20);
+        while (n-- >= 0) {
+            task = async_all_tasks(&loop.base, task);
+            if (task == NULL) break;
+        }
+        if (task != NULL && task != async_current_task() && !chance(2) &&
+            task->co->top->state != 0)
+            async_task_cancel(task);
+    }
+    ASYNC_TRY {
+        AWAIT_JOIN(self->root);
+    } ASYNC_EXCEPT_ALL(self->error) {
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+static int silent(async_loop *of, const async_exception_context *context,
+                  void *argument)
+{
+    (void)of, (void)context, (void)argument;
+    return 0;
+}
+
+static void by_chance_all_of_it_ends_and_nothing_is_left_behind(void **s)
+{
+    uint32_t round;
+    (void)s;
+    made = 0;
+    for (round = 1; round <= 1500; round++) {
+        seed = round * 2654435761u;
+        memset(open_ones, 0, sizeof open_ones);
+        memset(alive, 0, sizeof alive);
+        numbers_used = ended = 0;
+        async_virtual_loop_init(&loop, NULL);
+        async_virtual_loop_shuffle(&loop, round % 2 ? 0 : round);
+        async_loop_set_exception_handler(&loop.base, silent, NULL);
+        if (round % 3 == 0)
+            async_loop_set_task_factory(&loop.base, async_eager_task_factory,
+                                        NULL);
+        assert_int_equal(async_loop_run_until_complete(&loop.base,
+                                                       CO(disturbs)), 0);
+        assert_said("");
+        assert_int_equal(async_loop_count_tasks(&loop.base), 0);
+        assert_int_equal(async_loop_close(&loop.base), 0);
+    }
+    assert_true(made > 5000);
 }
 
 /* --- other things -------------------------------------------------------- */
@@ -742,9 +917,11 @@ UNIT_MAIN(TEST(it_is_left_when_all_children_have_ended_and_not_used_twice),
           TEST(an_error_before_is_its_starters_and_behind_the_nurserys),
           TEST(a_child_that_ends_without_is_an_error_and_null_is_ignored),
           TEST(until_it_has_started_it_stands_in_its_starters_scopes),
+          TEST(a_scope_around_the_start_leaves_the_childs_shields_alone),
           TEST(who_is_cancelled_while_starting_cancels_the_child),
           TEST(one_that_starts_into_a_cancelled_nursery_is_cancelled_then),
           TEST(one_that_is_being_started_keeps_it_open),
+          TEST(by_chance_all_of_it_ends_and_nothing_is_left_behind),
           TEST(children_may_be_eager),
           TEST(what_cannot_be_is_an_error_and_reported), TEST(it_needs_a_task),
           TEST(without_memory_nothing_is_left_behind),
