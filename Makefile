@@ -17,7 +17,7 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
 .PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
-        firmware-test firmware-sizes ports-test lint format install uninstall \
+        firmware-test firmware-sizes ports-test io-stress lint format install uninstall \
         clean
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
+	@echo 'make io-stress     connections by the thousand and at random, every byte'
+	@echo '                   compared, five minutes: SEED=1 SECONDS=300'
 	@echo 'make examples      build the examples, into $(BIN)'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
@@ -77,6 +79,14 @@ fuzz-asyncio:
 	@packaging/deps test
 	@WORK='$(BUILD)/fuzz' CC=gcc tests/fuzz/run --seed $(SEED) --count $(N) \
 	    $(if $(OOM),--memory)
+
+# tests/io/README.md
+SECONDS ?= 300
+io-stress:
+	@packaging/deps test
+	@mkdir -p '$(BUILD)/io-stress'
+	@CC=gcc WORK='$(BUILD)/io-stress' STRESS_SEED=$(SEED) \
+	    STRESS_SECONDS=$(SECONDS) sh tests/scripts/io_stress
 
 deps:
 	@packaging/deps test

@@ -1058,8 +1058,8 @@ static __thread async_loop *async__running;
 static async_loop *async__running;
 
 /* A loop's turn has been inside that of another.  From then on it traps when
- * one of them changes what is the other's, which may be in the midst of doing so
- * itself.  (Who has one loop has no such variable, if the compiler sees it
+ * one of them changes what is the other's, which may be in the midst of doing
+ * so itself.  (Who has one loop has no such variable, if the compiler sees it
  * all.) */
 static unsigned char async__nested;
 #define ASYNC__IS_NESTED() (async__nested = 1)

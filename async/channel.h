@@ -163,7 +163,7 @@ void async_receiver_close(async_receiver *receiver);
 /* The same as coroutines, to be made a task of, selected from, or limited in
  * time:
  *
- *     AWAIT_WAIT_FOR(ASYNC_MS(10), ASYNC_CHANNEL_RECEIVE(&self->out, &self->n));
+ *     AWAIT_WAIT_FOR(ASYNC_MS(10), ASYNC_CHANNEL_RECEIVE(&self->r, &self->n));
  *
  * ASYNC_CHANNEL_SEND(s, item), ASYNC_CHANNEL_RECEIVE(r, place) are the name and
  * the arguments for AWAIT, CO and so on.  Both take pointers, which must stay

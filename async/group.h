@@ -136,7 +136,7 @@ typedef struct async__group_member {
 struct async_task_group {
     async_link members;  /* that have not ended, in the order of creation */
     async_task *parent;
-    void (*abort)(async_task_group *group); /* instead; NULL, but for a nursery */
+    void (*abort)(async_task_group *group); /* a nursery's way; or NULL */
     async_future ended;  /* while the block's end waits: all members have */
     const async *first;  /* the coroutine of the first that failed */
     int16_t body, base;  /* the body's end; an error that is no Exception */

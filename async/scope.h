@@ -158,7 +158,7 @@ async_time async_current_effective_deadline(void);
  * a task stands in a scope that is cancelled, that node is somewhere.
  * ======================================================================== */
 struct async_scope {
-    async__timer timer;   /* must be first; its deadline holds if unarmed, too */
+    async__timer timer;   /* must be first; its deadline holds, armed or not */
     async_node marker, again;
     async_scope *parent;  /* around it, perhaps in another task; or NULL */
     async_scope *base;    /* the outermost of its task */

@@ -1698,7 +1698,7 @@ static ASYNC(cancel_close)
     async_task_cancel(self->closer);
     AWAIT_JOIN(self->closer);
     /* libuv has let go of it by now */
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     memset(&self->stream, 0, sizeof self->stream);
     close(self->fd);
     ASYNC_END;
@@ -1726,7 +1726,7 @@ static ASYNC(cancel_connect)
     AWAIT(until_waiting, self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     deaf_close(&self->deaf);
     ASYNC_END;
 }
@@ -1753,7 +1753,7 @@ static ASYNC(cancel_connected)
     AWAIT(until_woken, self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     close(self->listener);
     ASYNC_END;
 }
@@ -1782,7 +1782,7 @@ static ASYNC(cancel_connect_twice)
     async_task_cancel(self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     deaf_close(&self->deaf);
     ASYNC_END;
 }

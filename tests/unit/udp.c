@@ -1244,7 +1244,7 @@ static ASYNC(cancel_close)
     async_task_cancel(self->closer);
     AWAIT_JOIN(self->closer);
     /* libuv has let go of it by now */
-    assert_int_equal(self->udp.state, ASYNC__UDP_UNOPENED);
+    assert_int_equal(self->udp.resource.state, ASYNC__IS_SHUT);
     memset(&self->udp, 0, sizeof self->udp);
     close(self->fd);
     ASYNC_END;
