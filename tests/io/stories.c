@@ -32,9 +32,9 @@
 #include "../../async/uv/tty.h"
 #include "../../async/uv/udp.h"
 
+#include "counting.h"
 #include "faults.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <pty.h>
@@ -49,7 +49,6 @@
 static const char *now_telling = "";
 static int borrowing, wrong_things, verbose;
 static int noted[16], notes;
-static long in_use; /* blocks of the loop's allocator */
 
 static const char *name_of(int error)
 {
@@ -113,32 +112,6 @@ static void judge_notes(void)
             wrong(name_of(noted[i]), noted[i]);
     }
     if (faults.told && !was_noted(faults.error)) wrong("nobody was told", 0);
-}
-
-static void *counting_allocate(void *context, size_t size)
-{
-    (void)context;
-    __atomic_add_fetch(&in_use, 1, __ATOMIC_SEQ_CST);
-    return malloc(size);
-}
-static void counting_release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    memset(memory, 0xdd, size);
-    __atomic_sub_fetch(&in_use, 1, __ATOMIC_SEQ_CST);
-    free(memory);
-}
-static const async_allocator counting = { counting_allocate, counting_release,
-                                          NULL };
-
-static int descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int n = 0;
-    if (folder == NULL) abort();
-    while (readdir(folder) != NULL) n++;
-    closedir(folder);
-    return n;
 }
 
 /* --- a stream that is written to, and one that reads ---------------------- */

@@ -17,7 +17,8 @@
 #define ASYNC_IMPLEMENTATION
 #include "../../async/uv/streams.h"
 
-#include <dirent.h>
+#include "counting.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -36,37 +37,6 @@ static struct {
     long wrong; /* bytes, or ends, that are not what they should be */
     long lost;  /* connections that ended in order, and not with all bytes */
 } count;
-
-static long in_use, bytes_in_use;
-static void *counting_allocate(void *context, size_t size)
-{
-    void *memory = malloc(size);
-    (void)context;
-    if (memory != NULL) {
-        in_use++;
-        bytes_in_use += (long)size;
-    }
-    return memory;
-}
-static void counting_release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    in_use--;
-    bytes_in_use -= (long)size;
-    free(memory);
-}
-static const async_allocator counting = { counting_allocate, counting_release,
-                                          NULL };
-
-static int descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int n = 0;
-    if (folder == NULL) abort();
-    while (readdir(folder) != NULL) n++;
-    closedir(folder);
-    return n;
-}
 
 /* The first loop of all opens what libuv keeps. */
 static int open_after_a_loop(void)

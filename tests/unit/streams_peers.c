@@ -5,79 +5,28 @@
 #define ASYNC_IMPLEMENTATION
 #include "../../async/uv/streams.h"
 
-#include "unit.h"
-
 #include "io.h"
-
-#include <stdlib.h>
-#include <sys/socket.h>
+#include "sockets.h"
 
 /* --- plain sockets ---------------------------------------------------------- */
 
-static void at_port(struct sockaddr_storage *address, int port)
-{
-    assert_int_equal(async_tcp_address(address, "127.0.0.1", port), 0);
-}
-static int peer_socket(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    return fd;
-}
-static int peer_connect_by(int fd, int port)
-{
-    struct sockaddr_storage there;
-    at_port(&there, port);
-    assert_int_equal(
-        connect(fd, (struct sockaddr *)&there, sizeof(struct sockaddr_in)), 0);
-    return fd;
-}
-static int peer_connect(int port)
-{
-    return peer_connect_by(peer_socket(), port);
-}
-static int peer_listen(int *port)
-{
-    struct sockaddr_storage here;
-    socklen_t size = sizeof here;
-    int fd = peer_socket();
-    at_port(&here, 0);
-    assert_int_equal(
-        bind(fd, (struct sockaddr *)&here, sizeof(struct sockaddr_in)), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&here, &size), 0);
-    *port = ntohs(((struct sockaddr_in *)&here)->sin_port);
-    return fd;
-}
 /* As much as goes out at once. */
-static ssize_t peer_send(int fd, const void *data, size_t size)
+static ssize_t raw_send_some(int fd, const void *data, size_t size)
 {
     return send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
-static void peer_send_text(int fd, const char *text)
-{
-    assert_int_equal(peer_send(fd, text, strlen(text)), strlen(text));
-}
-static ssize_t peer_receive(int fd, void *data, size_t size)
+static ssize_t raw_receive_some(int fd, void *data, size_t size)
 {
     return recv(fd, data, size, MSG_DONTWAIT);
 }
-/* What is on its way is lost. */
-static void peer_reset(int fd)
-{
-    struct linger at_once = { 1, 0 };
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(fd);
-}
-
 /* Sends all, or receives so much, or to the end: while others run. */
-struct peer_send_all { ASYNC_FRAME; int fd; const char *data; size_t size; };
-static ASYNC(peer_send_all)
+struct raw_send_all { ASYNC_FRAME; int fd; const char *data; size_t size; };
+static ASYNC(raw_send_all)
 {
     ssize_t n;
-    ASYNC_BEGIN(peer_send_all);
+    ASYNC_BEGIN(raw_send_all);
     while (self->size > 0) {
-        n = peer_send(self->fd, self->data, self->size);
+        n = raw_send_some(self->fd, self->data, self->size);
         if (n > 0) {
             self->data += n;
             self->size -= (size_t)n;
@@ -88,19 +37,19 @@ static ASYNC(peer_send_all)
     }
     ASYNC_END;
 }
-struct peer_receive_all {
+struct raw_receive_all {
     ASYNC_RETURNS(size_t);
     int fd;
     char *data;
     size_t size, got;
 };
-static ASYNC(peer_receive_all)
+static ASYNC(raw_receive_all)
 {
     ssize_t n;
-    ASYNC_BEGIN(peer_receive_all);
+    ASYNC_BEGIN(raw_receive_all);
     while (self->got < self->size) {
-        n = peer_receive(self->fd, self->data + self->got,
-                         self->size - self->got);
+        n = raw_receive_some(self->fd, self->data + self->got,
+                             self->size - self->got);
         if (n == 0) break;
         if (n < 0 && errno != EAGAIN) ASYNC_RAISE(-errno);
         if (n > 0) self->got += (size_t)n;
@@ -115,7 +64,7 @@ struct say_from { ASYNC_FRAME; int fd; char text[64]; size_t n; };
 static ASYNC(say_from)
 {
     ASYNC_BEGIN(say_from);
-    AWAIT_INTO(self->n, peer_receive_all, self->fd, self->text, 5);
+    AWAIT_INTO(self->n, raw_receive_all, self->fd, self->text, 5);
     say("%.*s", (int)self->n - (self->n == 5), self->text);
     ASYNC_END;
 }
@@ -207,14 +156,14 @@ WITH_SERVER(long_line)
     char *data;
     ASYNC_BEGIN(long_line);
     SERVE();
-    self->fd = peer_connect(PORT());
+    self->fd = raw_connect(PORT());
     memset(much, '\0', sizeof much);
     for (self->i = 0; self->i < TEN_MEGABYTES; self->i += (int)sizeof much)
-        AWAIT(peer_send_all, self->fd, much, sizeof much);
-    peer_send_text(self->fd, "\nnext\n");
+        AWAIT(raw_send_all, self->fd, much, sizeof much);
+    raw_send(self->fd, "\nnext\n");
     shutdown(self->fd, SHUT_WR);
     data = much;
-    AWAIT_INTO(self->n, peer_receive_all, self->fd, data, sizeof much);
+    AWAIT_INTO(self->n, raw_receive_all, self->fd, data, sizeof much);
     say("%d", self->seen.too_long > 0);
     say("%.4s", self->seen.last);
     /* twice the limit, and what came in one read */
@@ -237,17 +186,17 @@ WITH_SERVER(noise)
     size_t i;
     ASYNC_BEGIN(noise);
     SERVE();
-    self->fd = peer_connect(PORT());
+    self->fd = raw_connect(PORT());
     for (i = 0; i < sizeof back; i++) {
         random = random * 1664525 + 1013904223;
         much[i] = (char)(random >> 24);
     }
     self->task =
-        async_create_task(CO(peer_send_all, self->fd, much, sizeof back - 1));
-    AWAIT_INTO(self->n, peer_receive_all, self->fd, back, 200000);
+        async_create_task(CO(raw_send_all, self->fd, much, sizeof back - 1));
+    AWAIT_INTO(self->n, raw_receive_all, self->fd, back, 200000);
     AWAIT_JOIN(self->task);
     shutdown(self->fd, SHUT_WR);
-    AWAIT_INTO(self->n, peer_receive_all, self->fd, back + 200000,
+    AWAIT_INTO(self->n, raw_receive_all, self->fd, back + 200000,
                sizeof back - 200000);
     say("%d %d", (int)self->n, memcmp(back, much, sizeof back - 1) == 0);
     say("%d", self->seen.lines > 500);
@@ -269,10 +218,10 @@ WITH_SERVER(half_closed)
 {
     ASYNC_BEGIN(half_closed);
     SERVE();
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "one\ntwo\nend");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "one\ntwo\nend");
     shutdown(self->fd, SHUT_WR);
-    AWAIT_INTO(self->n, peer_receive_all, self->fd, self->text,
+    AWAIT_INTO(self->n, raw_receive_all, self->fd, self->text,
                sizeof self->text);
     say("<%.*s>", (int)self->n, self->text);
     say("lines:%d ended:%d", self->seen.lines, self->seen.ended);
@@ -296,10 +245,10 @@ struct cut_short {
 static ASYNC(cut_short)
 {
     ASYNC_BEGIN(cut_short);
-    self->listener = peer_listen(&self->port);
+    self->listener = raw_listen(8, &self->port);
     AWAIT(async_open_connection, &self->c, "127.0.0.1", self->port);
     self->fd = accept(self->listener, NULL, NULL);
-    peer_send_text(self->fd, "content-length: 10\n12345");
+    raw_send(self->fd, "content-length: 10\n12345");
     close(self->fd);
     AWAIT_INTO(self->line, async_stream_reader_readline, &self->c.reader);
     say("%d", (int)self->line.size);
@@ -327,15 +276,15 @@ WITH_SERVER(stalling)
 {
     ASYNC_BEGIN(stalling);
     SERVE();
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "sl");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "sl");
     for (self->i = 0; self->i < 3; self->i++) {
-        self->other = peer_connect(PORT());
-        peer_send_text(self->other, "fast\n");
+        self->other = raw_connect(PORT());
+        raw_send(self->other, "fast\n");
         AWAIT(say_from, self->other);
         close(self->other);
     }
-    peer_send_text(self->fd, "ow\n");
+    raw_send(self->fd, "ow\n");
     AWAIT(say_from, self->fd);
     close(self->fd);
     AWAIT(end_server, &self->server);
@@ -358,10 +307,10 @@ struct patient {
 static ASYNC(patient)
 {
     ASYNC_BEGIN(patient);
-    self->listener = peer_listen(&self->port);
+    self->listener = raw_listen(8, &self->port);
     AWAIT(async_open_connection, &self->c, "127.0.0.1", self->port);
     self->fd = accept(self->listener, NULL, NULL);
-    peer_send_text(self->fd, "half a ");
+    raw_send(self->fd, "half a ");
     ASYNC_TRY {
         ASYNC_TIMEOUT(&self->deadline, ASYNC_MS(5)) {
             AWAIT(async_stream_reader_readline, &self->c.reader);
@@ -369,7 +318,7 @@ static ASYNC(patient)
     } ASYNC_EXCEPT_ALL(self->error) {
         say("%s", name_of(self->error));
     } ASYNC_END_TRY
-    peer_send_text(self->fd, "line\n");
+    raw_send(self->fd, "line\n");
     AWAIT_INTO(self->line, async_stream_reader_readline, &self->c.reader);
     say("<%.*s>", (int)self->line.size - 1, self->line.data);
     AWAIT(async_connection_close, &self->c);
@@ -394,10 +343,10 @@ WITH_SERVER(never_reading)
     memset(much, 'x', sizeof much);
     for (self->i = 0; self->i < (int)sizeof much; self->i += 1000)
         much[self->i] = '\n';
-    self->fd = peer_connect(PORT());
+    self->fd = raw_connect(PORT());
     for (self->i = 0; self->i < 100; self->i++) {
         do {
-            n = peer_send(self->fd, much, sizeof much);
+            n = raw_send_some(self->fd, much, sizeof much);
             if (n > 0) self->i = 0;
         } while (n > 0);
         AWAIT(async_sleep, self->i < 90 ? 0 : ASYNC_MS(1));
@@ -405,12 +354,12 @@ WITH_SERVER(never_reading)
     /* The high-water mark, and a line beyond it. */
     say("%d", self->seen.most_buffered <= 65536 + 1000);
     say("%d", self->seen.most_held <= 4 * ASYNC_STREAM_LIMIT);
-    self->other = peer_connect(PORT());
-    peer_send_text(self->other, "fair\n");
+    self->other = raw_connect(PORT());
+    raw_send(self->other, "fair\n");
     AWAIT(say_from, self->other);
     close(self->other);
     say("%d", (int)async_server_count_clients(&self->server) >= 1);
-    peer_reset(self->fd);
+    raw_reset(self->fd);
     AWAIT(end_server, &self->server);
     say("broken:%d ended:%d", self->seen.broken, self->seen.ended);
     ASYNC_END;
@@ -430,19 +379,19 @@ WITH_SERVER(resetting)
     SERVE();
     for (self->i = 0; self->i < 6; self->i++)
         for (self->j = 0; self->j < 6; self->j++) {
-            self->fd = peer_connect(PORT());
-            if (self->i > 0) peer_send_text(self->fd, "half ");
-            if (self->i > 1) peer_send_text(self->fd, "a line\n");
+            self->fd = raw_connect(PORT());
+            if (self->i > 0) raw_send(self->fd, "half ");
+            if (self->i > 1) raw_send(self->fd, "a line\n");
             if (self->i > 2)
-                AWAIT_INTO(self->n, peer_receive_all, self->fd, self->text, 5);
-            if (self->i > 3) (void)peer_send(self->fd, much, sizeof much);
+                AWAIT_INTO(self->n, raw_receive_all, self->fd, self->text, 5);
+            if (self->i > 3) (void)raw_send_some(self->fd, much, sizeof much);
             if (self->i > 4) shutdown(self->fd, SHUT_WR);
             self->other = self->j;
             while (self->other-- > 0) AWAIT(async_sleep, 0);
-            peer_reset(self->fd);
+            raw_reset(self->fd);
         }
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "good\n");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "good\n");
     AWAIT(say_from, self->fd);
     close(self->fd);
     AWAIT(end_server, &self->server);
@@ -494,23 +443,23 @@ struct reset_clients {
 static ASYNC(reset_clients)
 {
     ASYNC_BEGIN(reset_clients);
-    self->listener = peer_listen(&self->port);
+    self->listener = raw_listen(8, &self->port);
     for (self->i = 0; self->i < 7; self->i++)
         for (self->j = 0; self->j < 12; self->j++) {
             self->client = async_create_task(CO(do_all, self->port));
             AWAIT(async_sleep, 0);
             self->fd = accept(self->listener, NULL, NULL);
-            if (self->i > 0) peer_send_text(self->fd, "half ");
-            if (self->i > 1) peer_send_text(self->fd, "a line\n1234");
+            if (self->i > 0) raw_send(self->fd, "half ");
+            if (self->i > 1) raw_send(self->fd, "a line\n1234");
             if (self->i > 2) shutdown(self->fd, SHUT_WR);
             for (self->k = 0; self->k < self->j; self->k++) {
                 if (self->i > 3)
-                    (void)peer_receive(self->fd, self->text,
-                                       sizeof self->text);
+                    (void)raw_receive_some(self->fd, self->text,
+                                           sizeof self->text);
                 AWAIT(async_sleep, 0);
             }
             if (self->j % 2)
-                peer_reset(self->fd);
+                raw_reset(self->fd);
             else
                 close(self->fd);
             AWAIT_JOIN(self->client);
@@ -541,20 +490,20 @@ WITH_SERVER(no_descriptors)
     /* Whether it is told that there are none depends on libuv. */
     async_loop_set_exception_handler(async_loop_of(co), quiet, NULL);
     SERVE();
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "frst\n");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "frst\n");
     AWAIT(say_from, self->fd);
-    self->other = peer_socket();
+    self->other = raw_socket();
     limit_descriptors(0);
-    peer_connect_by(self->other, PORT());
+    raw_connect_by(self->other, PORT());
     for (self->i = 0; self->i < 5; self->i++) {
-        peer_send_text(self->fd, "goon\n");
+        raw_send(self->fd, "goon\n");
         AWAIT(say_from, self->fd);
     }
     unlimit_descriptors();
     close(self->other);
-    self->other = peer_connect(PORT());
-    peer_send_text(self->other, "more\n");
+    self->other = raw_connect(PORT());
+    raw_send(self->other, "more\n");
     AWAIT(say_from, self->other);
     close(self->other);
     close(self->fd);
@@ -573,16 +522,11 @@ without_descriptors_clients_are_served_on_and_later_new_ones(void **s)
 static int stingy;
 static void *stingy_allocate(void *context, size_t size)
 {
-    (void)context;
-    return stingy && size == sizeof(async__client) ? NULL : malloc(size);
-}
-static void stingy_release(void *context, void *memory, size_t size)
-{
-    (void)context, (void)size;
-    free(memory);
+    if (stingy && size == sizeof(async__client)) return NULL;
+    return counting_allocate(context, size);
 }
 static const async_allocator stingy_allocator = { stingy_allocate,
-                                                  stingy_release, NULL };
+                                                  counting_release, NULL };
 static int count_report(async_loop *loop,
                         const async_exception_context *context, void *argument)
 {
@@ -597,12 +541,12 @@ WITH_SERVER(pausing)
     async_loop_set_exception_handler(async_loop_of(co), count_report,
                                      &self->j);
     SERVE();
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "frst\n");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "frst\n");
     AWAIT(say_from, self->fd);
     stingy = 1; /* the server has memory for one more */
-    self->other = peer_connect(PORT());
-    peer_send_text(self->other, "more\n");
+    self->other = raw_connect(PORT());
+    raw_send(self->other, "more\n");
     AWAIT(say_from, self->other);
     while (self->j == 0) AWAIT(async_sleep, 0);
     stingy = 0;
@@ -618,13 +562,8 @@ WITH_SERVER(pausing)
 }
 static void a_server_that_tries_again_later_closes_at_once(void **s)
 {
-    async_uv_loop loop;
     (void)s;
-    assert_int_equal(async_uv_loop_init(&loop, NULL, &stingy_allocator), 0);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(pausing)),
-                     0);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
+    assert_int_equal(run_with(&stingy_allocator, CO(pausing), 0, 0), 0);
     assert_said("frst more at once");
 }
 
@@ -634,17 +573,17 @@ WITH_SERVER(making_room)
     async_loop_set_exception_handler(async_loop_of(co), count_report,
                                      &self->j);
     SERVE();
-    self->fd = peer_connect(PORT());
-    peer_send_text(self->fd, "frst\n");
+    self->fd = raw_connect(PORT());
+    raw_send(self->fd, "frst\n");
     AWAIT(say_from, self->fd);
     stingy = 1;
-    self->other = peer_connect(PORT());
-    peer_send_text(self->other, "more\n");
+    self->other = raw_connect(PORT());
+    raw_send(self->other, "more\n");
     AWAIT(say_from, self->other);
     while (self->j == 0) AWAIT(async_sleep, 0);
     close(self->other);
-    self->other = peer_connect(PORT());
-    peer_send_text(self->other, "last\n");
+    self->other = raw_connect(PORT());
+    raw_send(self->other, "last\n");
     self->i = (int)(async_loop_time(async_loop_of(co)) / 1000000);
     stingy = 0;
     AWAIT(say_from, self->other);
@@ -657,12 +596,8 @@ WITH_SERVER(making_room)
 }
 static void it_tries_again_when_a_client_has_gone(void **s)
 {
-    async_uv_loop loop;
     (void)s;
-    assert_int_equal(async_uv_loop_init(&loop, NULL, &stingy_allocator), 0);
-    assert_int_equal(
-        async_loop_run_until_complete(&loop.base, CO(making_room)), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
+    assert_int_equal(run_with(&stingy_allocator, CO(making_room), 0, 0), 0);
     assert_said("frst more last at once");
 }
 
