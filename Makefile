@@ -16,7 +16,7 @@ HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
 
-.PHONY: help run test conformance fuzz-asyncio deps examples bench bench-quick \
+.PHONY: help run test test-all conformance fuzz-asyncio deps examples bench bench-quick \
         bench-one bench-core bench-counts bench-deps \
         firmware-test firmware-sizes ports-test io-stress lint format install uninstall \
         clean
@@ -24,6 +24,7 @@ BIN = $(BUILD)/examples
 help:
 	@echo 'make run           build the examples and run the tour'
 	@echo 'make test          all tests; make test T=name runs those of that name'
+	@echo 'make test-all      the same with more compilers, loops and valgrind; half an hour'
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
@@ -73,6 +74,10 @@ $(BIN)/%: examples/%.c $(HEADERS)
 test:
 	@packaging/deps test
 	@tests/run $(T)
+
+test-all:
+	@packaging/deps test
+	@tests/run --all
 
 conformance:
 	@packaging/deps test
