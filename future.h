@@ -481,7 +481,13 @@ struct async_future {
 };
 enum { ASYNC__PENDING, ASYNC__FINISHED, ASYNC__CANCELLED };
 enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
-       ASYNC__KIND_MASK = 3, ASYNC__RETRIEVED = 4, ASYNC__MARKED = 8 };
+       ASYNC__KIND_MASK = 3, ASYNC__RETRIEVED = 4, ASYNC__MARKED = 8,
+       /* Who waits has taken up its cancellation: a scope (async/scope.h) does
+        * not tell it again. */
+       ASYNC__UNHURRIED = 16,
+       /* An operation that is the work of other tasks: closing the loop does
+        * not wait for it, and a scope tells those tasks. */
+       ASYNC__INSIDE = 32 };
 
 struct async_operation {
     async_future future;
