@@ -262,7 +262,13 @@ extern "C" {
     X(ASYNC_EINCOMPLETE, -5081, /* IncompleteReadError */                     \
       "the stream ended before all of it was there")                          \
     X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
-      "Separator is not found, and chunk exceed the limit")
+      "Separator is not found, and chunk exceed the limit")                   \
+    X(ASYNC_ETLS, -5090, "TLS failed") /* SSLError */                         \
+    X(ASYNC_ETLSHANDSHAKE, -5091, "TLS handshake failed") /* SSLError */      \
+    X(ASYNC_ETLSVERIFY, -5092, /* SSLCertVerificationError */                 \
+      "certificate verify failed")                                            \
+    X(ASYNC_ETLSEOF, -5093, /* SSLEOFError */                                 \
+      "EOF occurred in violation of protocol")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
