@@ -891,7 +891,9 @@ static void async__tls_shut(async_tls *tls)
     ERR_clear_error();
     if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)) {
         (void)SSL_shutdown(tls->ssl);
+        if (tls->error) async__tls_fail(tls, tls->error); /* no memory */
         if (async__tls_flush(tls) != 0) return;
+        if (tls->state != ASYNC__TLS_CLOSING) return;
     }
     do n = SSL_read(tls->ssl, dropped, sizeof dropped);
     while (n > 0);

@@ -131,6 +131,9 @@ static ASYNC(secure)
     ASYNC_BEGIN(secure);
     AWAIT_CATCH(*self->error, async_connection_start_tls, self->connection,
                 self->context, self->name);
+    /* Who waits at the other end learns of it. */
+    if (*self->error && !self->connection->writer.lost)
+        async_transport_abort(self->connection->writer.transport);
     ASYNC_END;
 }
 
