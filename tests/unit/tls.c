@@ -6,10 +6,9 @@
 #include "../../async/test/virtual.h"
 #include "../../async/uv/pipe.h"
 
-#include "unit.h"
+#include "io.h"
 
 #include "certificates.h"
-#include "io.h"
 
 /* --- helpers --------------------------------------------------------------- */
 
@@ -1074,7 +1073,7 @@ static void each_connection_can_be_set_further_and_refused(void **s)
 {
     (void)s;
     run_tls("good", prepare_all, CO(prepared_by_hand));
-    assert_said("<hello> prepared:2 [TLS cannot be started for a client] "
+    assert_said("<hello> prepared:2 [TLS cannot be started for a client: EPERM] "
                 "ECONNRESET ()");
 }
 
@@ -1368,7 +1367,7 @@ static void an_error_of_the_protocol_s_ends_the_connection(void **s)
     (void)s;
     run_tls("good", NULL, CO(by_callbacks, -EPERM));
     assert_said("made:0 0 0 6 made:1 <early> pauses:1 right resumes:1 "
-                "[Fatal error: protocol.data_received() call failed.] "
+                "[Fatal error: protocol.data_received() call failed.: EPERM] "
                 "lost:EPERM 0 0");
 }
 
