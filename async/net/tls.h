@@ -284,6 +284,7 @@ struct async_tls {
     size_t backlog_begin, backlog_end, backlog_capacity;
     int error;
     unsigned char state, events, queued, told, ended, lower_ended;
+    unsigned char lent; /* the lower transport may have put something in */
 };
 
 #ifdef __cplusplus
@@ -1073,7 +1074,7 @@ static void async__tls_step(async_tls *tls)
     if (tls->state == ASYNC__TLS_HANDSHAKE) async__tls_shake_hands(tls);
     if (tls->state == ASYNC__TLS_OPEN) async__tls_pump(tls);
     if (tls->state == ASYNC__TLS_CLOSING) async__tls_shut(tls);
-    if (tls->in_begin == tls->in_end) {
+    if (tls->in_begin == tls->in_end && !tls->lent) {
         async__tls_release(tls->allocator, &tls->in, &tls->in_capacity);
         tls->in_begin = tls->in_end = 0;
     }
@@ -1122,13 +1123,16 @@ static void *async__tls_get_buffer(async_protocol *protocol, size_t *size)
         return NULL;
     }
     *size = tls->in_capacity - tls->in_end;
-    return *size > 0 ? tls->in + tls->in_end : NULL;
+    if (*size == 0) return NULL;
+    tls->lent = 1;
+    return tls->in + tls->in_end;
 }
 
 static int async__tls_buffer_updated(async_protocol *protocol, size_t size)
 {
     async_tls *tls = async__tls_of_protocol(protocol);
     tls->in_end += size;
+    tls->lent = 0;
     if (tls->base.protocol->at_once)
         async__tls_step(tls);
     else
