@@ -1030,6 +1030,11 @@ static void async__tls_pump(async_tls *tls)
         }
         if (callbacks->get_buffer != NULL) {
             data = callbacks->get_buffer(protocol, &size);
+            if (data != NULL && size == 0 && protocol->at_once) {
+                /* A reader that says: when who has been woken has run. */
+                async__tls_queue_event(tls, ASYNC__TLS_STEP);
+                break;
+            }
             if (data == NULL || size == 0) {
                 tls->base.reading_paused = 1;
                 break;
