@@ -15,6 +15,11 @@ VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
 BIN = $(BUILD)/examples
+# an example of what needs more than libuv, where that is installed
+ifneq ($(shell printf '%sinclude <openssl/ssl.h>\n' '\#' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),yes)
+EXAMPLES := $(filter-out tls_echo,$(EXAMPLES))
+endif
+$(BIN)/tls_echo: LIBRARIES = -lssl -lcrypto
 
 .PHONY: help run test test-all conformance fuzz-asyncio deps examples bench bench-quick \
         bench-one bench-core bench-counts bench-deps \
@@ -69,7 +74,7 @@ $(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
 
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV) $(LIBRARIES)
 
 test:
 	@packaging/deps test

@@ -263,6 +263,12 @@ extern "C" {
       "the stream ended before all of it was there")                          \
     X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
       "Separator is not found, and chunk exceed the limit")                   \
+    X(ASYNC_ETLS, -5090, "TLS failed") /* SSLError */                         \
+    X(ASYNC_ETLSHANDSHAKE, -5091, "TLS handshake failed") /* SSLError */      \
+    X(ASYNC_ETLSVERIFY, -5092, /* SSLCertVerificationError */                 \
+      "certificate verify failed")                                            \
+    X(ASYNC_ETLSEOF, -5093, /* SSLEOFError */                                 \
+      "EOF occurred in violation of protocol")                                \
     X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
     X(ASYNC_ENOTSTARTED, -5101,                                               \
       "child exited without calling task_status.started()")                   \

@@ -49,6 +49,11 @@ typedef struct async_connection {
     async_stream_reader reader;
     async_stream_writer writer;
     async_uv_transport transport; /* its .stream: for options, and who it is */
+    /* Private: what lies between those and this, as TLS does, and what it has
+     * failed of. */
+    struct async__layer *layer;
+    unsigned long failure;
+    long verified;
 } async_connection;
 
 /* AWAIT(async_open_connection, connection, host, port, limit)
@@ -133,6 +138,10 @@ typedef struct async_server_options {
     int backlog;        /* connections that the system keeps meanwhile: 128 */
     size_t max_clients; /* at a time; others wait in the backlog: no limit */
     int flags;          /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
+    /* Private: puts a layer between a client and its connection, and calls
+     * async__server_serve() when that is ready. */
+    void (*prepare)(async_connection *client, void *argument);
+    void *prepare_argument;
 } async_server_options;
 
 /* AWAIT(async_start_server, server, handler, ip, port, options)
@@ -215,6 +224,17 @@ static inline size_t async_server_count_clients(const async_server *server);
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
+struct async__layer {
+    void (*drop)(async_connection *connection); /* nothing is left below */
+};
+static inline void async__connection_drop_layer(async_connection *connection)
+{
+    if (connection->layer != NULL) connection->layer->drop(connection);
+}
+
+/* Starts the coroutine of a client that has been prepared. */
+void async__server_serve(async_connection *connection);
+
 struct async_server {
     async_listener listener;
     async_loop *loop;
@@ -222,6 +242,8 @@ struct async_server {
     size_t count, max_clients, limit;
     async_client_handler handler; /* its frame is a copy */
     async_event room, gone;
+    void (*prepare)(async_connection *client, void *argument);
+    void *prepare_argument;
     unsigned char accepting, attended;
 };
 
@@ -319,6 +341,7 @@ ASYNC(async_connection_close)
         /* Only a cancellation is news. */
     } ASYNC_END_TRY
     if (self->connection->writer.lost) {
+        async__connection_drop_layer(self->connection);
         async_stream_reader_destroy(&self->connection->reader);
         self->connection->writer.transport = NULL;
     }
@@ -337,10 +360,19 @@ typedef struct async__client {
     async_connection connection;
 } async__client;
 
+static void async__server_give_up(async_server *server)
+{
+    async__release_large(server->loop,
+                         (void *)(uintptr_t)server->handler.object.frame,
+                         server->handler.object.size);
+}
+
+/* Until then the coroutine of a client that is being prepared may begin. */
 static void async__server_check_gone(async_server *server)
 {
-    if (!server->accepting && server->count == 0)
-        async_event_set(&server->gone);
+    if (server->accepting || server->count > 0) return;
+    async__server_give_up(server);
+    async_event_set(&server->gone);
 }
 
 /* It was only waited for, or nothing is left of it. */
@@ -348,6 +380,7 @@ static void async__client_release(async__client *client)
 {
     async_server *server = client->server;
     async_loop *loop = server->loop;
+    async__connection_drop_layer(&client->connection);
     async_stream_reader_destroy(&client->connection.reader);
     if (client->link.prev != NULL) {
         async__unlink(&client->link);
@@ -365,7 +398,7 @@ static void async__client_lost(async_uv_transport *transport, int loop_is)
         (async__client *)(void *)((char *)transport -
                                   offsetof(async__client, connection) -
                                   offsetof(async_connection, transport));
-    async_protocol *protocol = &client->connection.writer.protocol;
+    async_protocol *protocol = transport->base.protocol; /* or a layer's */
     protocol->callbacks->connection_lost(protocol, transport->error);
     if (loop_is != ASYNC__LOOP_OPEN && client->task != NULL) {
         /* Its task will be dropped. */
@@ -394,11 +427,11 @@ static int async__client_ended(async_future *future, void *argument)
     if (client->connection.writer.lost)
         async__client_release(client);
     else
-        async_transport_close(&client->connection.transport.base);
+        async_stream_writer_close(&client->connection.writer);
     return 0;
 }
 
-/* Starts the coroutine of a client whose stream is open. */
+/* Takes in a client whose stream is open. */
 static void async__client_start(async__client *client)
 {
     async_server *server = client->server;
@@ -408,6 +441,18 @@ static void async__client_start(async__client *client)
     async__uv(server->loop)->clients++;
     (void)async_connection_start(connection, server->limit);
     connection->transport.lost = async__client_lost;
+    if (server->prepare != NULL)
+        server->prepare(connection, server->prepare_argument);
+    else
+        async__server_serve(connection);
+}
+
+void async__server_serve(async_connection *connection)
+{
+    async__client *client =
+        (async__client *)(void *)((char *)connection -
+                                  offsetof(async__client, connection));
+    async_server *server = client->server;
     memcpy((char *)(uintptr_t)server->handler.object.frame +
                server->handler.client,
            &connection, sizeof connection);
@@ -511,10 +556,6 @@ static ASYNC(async__server_accept)
         ASYNC_TRY {
             ASYNC_AWAIT(async_listener_close, &self->server->listener);
         } ASYNC_FINALLY {
-            async__release_large(
-                self->server->loop,
-                (void *)(uintptr_t)self->server->handler.object.frame,
-                self->server->handler.object.size);
             self->server->accepting = 0;
             async__server_check_gone(self->server);
         } ASYNC_END_TRY
@@ -543,18 +584,14 @@ static int async__server_prepare(async_server *server, async *co,
     server->handler.object.frame = frame;
     server->limit = options != NULL ? options->limit : 0;
     server->max_clients = options != NULL ? options->max_clients : 0;
+    server->prepare = options != NULL ? options->prepare : NULL;
+    server->prepare_argument =
+        options != NULL ? options->prepare_argument : NULL;
     async__list_init(&server->clients);
     async_event_init(&server->room);
     async_event_init(&server->gone);
     server->attended = 0;
     return 0;
-}
-
-static void async__server_give_up(async_server *server)
-{
-    async__release_large(server->loop,
-                         (void *)(uintptr_t)server->handler.object.frame,
-                         server->handler.object.size);
 }
 
 /* When it listens, or has failed to: what there is to do in either case.
