@@ -11,9 +11,13 @@ WARNINGS = -Wall -Wextra -pedantic -Wshadow
 # asked for when a recipe runs: `make deps` may have installed libuv by then
 UV = $$(pkg-config --cflags --libs libuv 2>/dev/null || echo -luv)
 
+# for what includes async/net; empty where it is not installed
+CURL := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
+
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
-EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
+EXAMPLES := $(filter-out $(if $(CURL),,fetch_all), \
+    $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
 
 .PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
@@ -58,9 +62,10 @@ $(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -DASYNC_STATIC_ONLY -DBOARD_UART_HOOK \
 	    -I. -o $@ $(SHELL_SOURCES)
 
+$(BIN)/fetch_all: LIBRARIES = $(CURL)
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV) $(LIBRARIES)
 
 test:
 	@packaging/deps test

@@ -262,7 +262,9 @@ extern "C" {
     X(ASYNC_EINCOMPLETE, -5081, /* IncompleteReadError */                     \
       "the stream ended before all of it was there")                          \
     X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
-      "Separator is not found, and chunk exceed the limit")
+      "Separator is not found, and chunk exceed the limit")                   \
+    X(ASYNC_ECERTIFICATE, -5083, /* SSLCertVerificationError */               \
+      "certificate verify failed")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
