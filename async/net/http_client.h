@@ -841,6 +841,8 @@ typedef struct async__http_poll {
     async_http_session *session;
     const async_allocator *allocator;
     curl_socket_t fd;
+    int events;
+    unsigned failed; /* times on end */
 } async__http_poll;
 
 /* The loop may be gone by now. */
@@ -850,12 +852,22 @@ static void async__http_poll_closed(uv_handle_t *handle)
     poll->allocator->release(poll->allocator->context, poll, sizeof *poll);
 }
 
+/* After an error libuv has stopped.  Libcurl may find out by itself what it is,
+ * behind what came before it: an answer, and then the reset.  If it does not,
+ * it is told. */
 static void async__http_on_ready(uv_poll_t *handle, int status, int events)
 {
     async__http_poll *poll = (async__http_poll *)handle->data;
     async_http_session *session = poll->session;
     int ready = 0, running;
-    if (status < 0) ready = CURL_CSELECT_ERR;
+    if (status < 0) {
+        events = UV_READABLE | UV_WRITABLE;
+        if (poll->failed++ > 0 ||
+            uv_poll_start(handle, poll->events, async__http_on_ready))
+            ready = CURL_CSELECT_ERR;
+    } else {
+        poll->failed = 0;
+    }
     if (events & UV_READABLE) ready |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE) ready |= CURL_CSELECT_OUT;
     async__http_settle(session,
@@ -880,6 +892,7 @@ static async__http_poll *async__http_poll_make(async_http_session *session,
     poll->session = session;
     poll->allocator = session->loop->allocator;
     poll->fd = fd;
+    poll->failed = 0;
     curl_multi_assign(session->multi, fd, poll);
     return poll;
 }
@@ -901,8 +914,10 @@ static int async__http_on_socket(CURL *easy, curl_socket_t fd, int what,
     if (what & CURL_POLL_IN) events |= UV_READABLE;
     if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
     if (poll == NULL) poll = async__http_poll_make(session, fd, &error);
-    if (poll != NULL)
+    if (poll != NULL) {
+        poll->events = events;
         error = uv_poll_start(&poll->handle, events, async__http_on_ready);
+    }
     if (!error) return 0;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&response);
     if (response != NULL) async__http_doom(response, error);

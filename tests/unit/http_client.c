@@ -24,6 +24,7 @@ static struct world {
     async_http_session session;
     async_http_session_options options;
     int connections, requests, gone; /* of the server */
+    int slow, most_slow;             /* answers at a time */
     size_t sent;                     /* of a large body */
     char uploaded[256];
 } world;
@@ -189,7 +190,10 @@ static ASYNC(answer_echo)
         if (self->chunked) {
             AWAIT_INTO(self->some, async_stream_reader_readline,
                        &self->client->reader);
-            self->left = (size_t)strtol(self->some.data, NULL, 16);
+            if (self->some.size == 0) ASYNC_RAISE(ASYNC_EINCOMPLETE);
+            snprintf(self->text, sizeof self->text, "%.*s",
+                     (int)self->some.size, self->some.data);
+            self->left = (size_t)strtol(self->text, NULL, 16);
         }
         self->size += self->left;
         if (self->left > 0) {
@@ -251,7 +255,9 @@ static ASYNC(serve)
             }
         if (self->known) {
         } else if (strncmp(self->path, "/slow", 5) == 0) {
+            if (++world.slow > world.most_slow) world.most_slow = world.slow;
             AWAIT(async_sleep, ASYNC_MS(100));
+            world.slow--;
             AWAIT(answer_text, self->client,
                   "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
         } else if (strcmp(self->path, "/drip") == 0) {
@@ -480,11 +486,15 @@ static ASYNC(slow_reader)
 {
     ASYNC_BEGIN(slow_reader);
     AWAIT(async_http_get, &world.session, url_of("/big"), &self->response);
-    AWAIT(async_sleep, ASYNC_MS(200));
+    while (!self->response.holds_back) AWAIT(async_sleep, ASYNC_MS(1));
+    AWAIT(async_sleep, ASYNC_MS(100));
     assert_true(world.sent < BIG);
     assert_true(self->response.coming.size <
                 ASYNC_HTTP_WINDOW + CURL_MAX_WRITE_SIZE);
     assert_true(self->response.holds_back);
+    self->i = world.sent;
+    AWAIT(async_sleep, ASYNC_MS(100));
+    assert_int_equal(world.sent, self->i);
     for (;;) {
         AWAIT_INTO(self->some, async_http_read, &self->response);
         if (self->some.size == 0) break;
@@ -884,31 +894,22 @@ static void a_connection_is_used_again(void **state)
     unit_begin(NULL);
 }
 
-struct at_once {
-    ASYNC_FRAME;
-    int n;
-    async_gathering all;
-    async_time start;
-    int i;
-};
+struct at_once { ASYNC_FRAME; int n; async_gathering all; int i; };
 static ASYNC(at_once)
 {
     ASYNC_BEGIN(at_once);
-    self->start = async_loop_time(async_loop_of(co));
     for (; self->i < self->n; self->i++)
         async_gather_add(&self->all, CO(fetch, "/slow"));
     AWAIT(async_gather, &self->all);
     async_gather_clear(&self->all);
-    self->start = async_loop_time(async_loop_of(co)) - self->start;
-    self->i = (int)(self->start / ASYNC_MS(1));
-    say("%s", self->i < 100 ? "too fast" : self->i < 290 ? "1" : "many");
+    say("%d", world.most_slow);
     ASYNC_END;
 }
 static void requests_run_side_by_side(void **state)
 {
     (void)state;
     RUN(at_once, 3);
-    assert_said("200:slow 200:slow 200:slow 1");
+    assert_said("200:slow 200:slow 200:slow 3");
     assert_int_equal(world.connections, 3);
 }
 
@@ -925,10 +926,10 @@ static void connections_have_limits(void **state)
 {
     (void)state;
     RUN(with_limit, { .max_connections = 1 });
-    assert_said("200:slow 200:slow 200:slow many");
+    assert_said("200:slow 200:slow 200:slow 1");
     assert_int_equal(world.connections, 1);
     RUN(with_limit, { .max_per_host = 1 });
-    assert_said("200:slow 200:slow 200:slow many");
+    assert_said("200:slow 200:slow 200:slow 1");
     assert_int_equal(world.connections, 1);
 }
 
@@ -1004,8 +1005,8 @@ static ASYNC(closing)
 {
     ASYNC_BEGIN(closing);
     self->task = async_create_task(CO(fetch, "/hang"));
-    self->other = async_create_task(CO(fetch, "/begun"));
-    AWAIT(async_sleep, ASYNC_MS(50));
+    self->other = async_create_task(CO(fetch, "/hang"));
+    while (world.requests < 2) AWAIT(async_sleep, ASYNC_MS(1));
     async_http_session_close(&world.session);
     AWAIT_JOIN(self->task);
     AWAIT_JOIN(self->other);
@@ -1016,7 +1017,7 @@ static void closing_the_session_ends_its_requests(void **state)
 {
     (void)state;
     RUN(closing);
-    assert_said("0:ASYNC_ECLOSED 200:ASYNC_ECLOSED");
+    assert_said("0:ASYNC_ECLOSED 0:ASYNC_ECLOSED");
 }
 
 /* --- time, and cancelling ------------------------------------------------ */
@@ -1032,7 +1033,7 @@ static ASYNC(timed)
         async_http_code(&self->response) == CURLE_OPERATION_TIMEDOUT);
     while (world.gone < 1) AWAIT(async_sleep, ASYNC_MS(1));
     AWAIT(async_http_get, &world.session, url_of("/begun"), &self->response,
-          { .timeout = ASYNC_MS(50) });
+          { .timeout = ASYNC_MS(500) });
     AWAIT_INTO(self->some, async_http_read, &self->response);
     AWAIT_CATCH_INTO(error, self->some, async_http_read, &self->response);
     say("%s", name_of(error));
@@ -1119,7 +1120,7 @@ static void cancelled_everywhere(async_object request)
     }
     /* from before it has begun to after its end, or the test would say nothing
      * of what lies between */
-    assert_true(in_time > 4 && ended > 0);
+    assert_true(in_time >= 3 && ended > 0);
     unit_begin(NULL);
 }
 
@@ -1161,10 +1162,15 @@ static ASYNC(half_written)
     ASYNC_BEGIN(half_written);
     AWAIT(async_http_begin, &world.session, "PUT", url_of("/deaf"),
           &self->response);
-    AWAIT_CATCH(error, async_wait_for,
-                CO(async_http_write, &self->response, block, sizeof block),
-                ASYNC_MS(100));
-    say("%s", name_of(error));
+    self->t = async_create_task(
+        CO(async_http_write, &self->response, block, sizeof block));
+    while (self->response.body_at == 0) AWAIT(async_sleep, ASYNC_MS(1));
+    async_task_cancel(self->t);
+    ASYNC_TRY {
+        AWAIT_JOIN(self->t);
+    } ASYNC_EXCEPT(ASYNC_ECANCELED) {
+        say("cancelled");
+    } ASYNC_END_TRY
     AWAIT_CATCH(error, async_http_end, &self->response);
     say("%s", name_of(error));
     ASYNC_END;
@@ -1173,7 +1179,7 @@ static void half_a_write_fails_the_request(void **state)
 {
     (void)state;
     RUN(half_written);
-    assert_said("ASYNC_ETIMEDOUT ASYNC_ECLOSED");
+    assert_said("cancelled ASYNC_ECLOSED");
 }
 
 /* --- a server beside the loop -------------------------------------------- */
@@ -1274,7 +1280,7 @@ static void looking_up_a_name_can_be_cancelled(void **state)
                                             CO(fetch, "http://name.invalid/"),
                                             after))),
             0);
-        assert_true(async_loop_time(&loop.base) - start < ASYNC_SECONDS(2));
+        assert_true(async_loop_time(&loop.base) - start < ASYNC_SECONDS(5));
         assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
         async_loop_close(&loop.base);
         assert_int_equal(memory.live, 0);
