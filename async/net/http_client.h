@@ -28,7 +28,9 @@
  *
  * http and https alone, also after a redirect; certificates are verified; no
  * proxy, unless one is given: the environment is not asked.  HTTP/2 where
- * libcurl has it and the server agrees.  Names are looked up by libcurl.
+ * libcurl has it, from 8.0, and the server agrees; one before, when HTTP/2 is
+ * asked for, asks for no compression, with which it may stall.  Names are
+ * looked up by libcurl.
  *
  * Needs libcurl 7.61 or later, linked by the program (pkg-config libcurl).
  * One before 7.84 wants curl_global_init() called before there are threads;
@@ -142,7 +144,8 @@ typedef struct async_http_options {
     void *configure_argument;
 } async_http_options;
 enum {
-    ASYNC_HTTP_ANY,  /* HTTP/2 if the server says so in TLS, else HTTP/1.1 */
+    ASYNC_HTTP_ANY,  /* HTTP/2 if the server says so in TLS, else HTTP/1.1;
+                      * with a libcurl before 8.0, always that */
     ASYNC_HTTP_1_1,
     ASYNC_HTTP_2,    /* also asks a server without TLS, by an Upgrade */
     ASYNC_HTTP_2_AT_ONCE /* speaks it without asking */
@@ -359,7 +362,7 @@ struct async_http_session {
     async_handle timer; /* libcurl's one */
     async_link responses;
     async_http_session_options options;
-    unsigned char open, doomed;
+    unsigned char open, doomed, came;
 };
 
 typedef struct async__http_bytes {
@@ -394,6 +397,7 @@ struct async_http_response {
     unsigned char finished; /* libcurl has done with it; `error` */
     unsigned char doomed;   /* to be failed outside of libcurl's callbacks */
     unsigned char follows, streamed, ended, sends;
+    unsigned char came; /* something, by HTTP/2, in this call */
     unsigned char holds_back, starved; /* paused: receiving, sending */
 };
 
@@ -569,6 +573,30 @@ static void async__http_doom(async_http_response *response, int error)
     response->session->doomed = 1;
 }
 
+static void async__http_resume(async_http_response *response);
+
+/* Libcurl 7.88 may keep a part of what it has read of HTTP/2, and neither the
+ * descriptor nor its timer would bring it back to that.  To be paused and to go
+ * on does; as long as this brings something, there may be more. */
+static void async__http_nudge(async_http_session *session)
+{
+    async_link *link;
+    session->came = 0;
+    for (link = session->responses.next; link != &session->responses;
+         link = link->next) {
+        async_http_response *response =
+            (async_http_response *)(void *)((char *)link -
+                offsetof(async_http_response, link));
+        if (!response->came) continue;
+        response->came = 0;
+        if (response->finished || response->holds_back) continue;
+        (void)curl_easy_pause(response->easy,
+                              CURLPAUSE_RECV |
+                                  (response->starved ? CURLPAUSE_SEND : 0));
+        async__http_resume(response);
+    }
+}
+
 /* Behind each call of libcurl's that moves transfers. */
 static void async__http_settle(async_http_session *session, CURLMcode code)
 {
@@ -587,6 +615,7 @@ static void async__http_settle(async_http_session *session, CURLMcode code)
                                ? response->error
                                : async__http_error(response, result));
     }
+    if (session->came) async__http_nudge(session);
     if (code == CURLM_OK && !session->doomed) return;
     session->doomed = 0;
     for (link = session->responses.next; link != &session->responses;
@@ -730,12 +759,20 @@ static size_t async__http_refuse(async_http_response *response, int error)
     return 0;
 }
 
+static void async__http_came(async_http_response *response)
+{
+    if (response->version < 20) return;
+    response->came = 1;
+    response->session->came = 1;
+}
+
 static size_t async__http_on_header(char *line, size_t one, size_t size,
                                     void *argument)
 {
     async_http_response *response = (async_http_response *)argument;
     size_t length = one * size, whole = length;
     int error;
+    async__http_came(response);
     if (response->headed) return whole; /* a trailer */
     while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == '\n'))
         length--;
@@ -757,6 +794,7 @@ static size_t async__http_on_body(char *data, size_t one, size_t size,
     async_http_response *response = (async_http_response *)argument;
     size_t length = one * size;
     if (length == 0) return 0;
+    async__http_came(response);
     if (response->coming.size >= ASYNC_HTTP_WINDOW) {
         /* Nobody would read what may still turn out not to be the response. */
         response->headed = 1;
@@ -1099,6 +1137,12 @@ static CURLcode async__http_set_method(async_http_response *response,
     return code;
 }
 
+/* Before 8.0 it may stall in a compressed body that comes by HTTP/2. */
+static int async__http_is_old(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
 static CURLcode async__http_set_version(CURL *easy, int version)
 {
     CURLcode code;
@@ -1116,11 +1160,12 @@ static CURLcode async__http_set_version(CURL *easy, int version)
         break;
     default: /* without it, 1.1 is what libcurl has */
         (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                               (long)CURL_HTTP_VERSION_2TLS);
+                               async__http_is_old()
+                                   ? (long)CURL_HTTP_VERSION_1_1
+                                   : (long)CURL_HTTP_VERSION_2TLS);
         return CURLE_OK;
     }
-    if (code != CURLE_OK) return CURLE_NOT_BUILT_IN;
-    return curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    return code == CURLE_OK ? CURLE_OK : CURLE_NOT_BUILT_IN;
 }
 
 static CURLcode async__http_set_security(CURL *easy,
@@ -1179,7 +1224,9 @@ static CURLcode async__http_set_all(async_http_response *response,
     ASYNC__HTTP_SET(CURLOPT_USERAGENT, session->options.user_agent != NULL
                                            ? session->options.user_agent
                                            : "caesura/" CAESURA_VERSION);
-    if (!options->raw) ASYNC__HTTP_SET(CURLOPT_ACCEPT_ENCODING, "");
+    if (!options->raw &&
+        (options->http_version < ASYNC_HTTP_2 || !async__http_is_old()))
+        ASYNC__HTTP_SET(CURLOPT_ACCEPT_ENCODING, "");
     if (response->follows) {
         ASYNC__HTTP_SET(CURLOPT_FOLLOWLOCATION, 1L);
         ASYNC__HTTP_SET(CURLOPT_MAXREDIRS, options->max_redirects > 0
