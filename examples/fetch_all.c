@@ -150,8 +150,8 @@ static ASYNC(program)
     ASYNC_TRY {
         for (self->i = 0; self->i < PAGES; self->i++)
             snprintf(urls[self->i], sizeof urls[self->i],
-                     "http://127.0.0.1:%d/%d", async_server_port(&self->server),
-                     self->i);
+                     "http://127.0.0.1:%d/%d",
+                     async_server_port(&self->server), self->i);
         printf("%d pages, %.1f s each\n", PAGES, slow);
         self->start = async_loop_time(async_loop_of(co));
         AWAIT(async_to_thread, fetch_in_turn, NULL);

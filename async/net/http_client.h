@@ -457,7 +457,8 @@ static int async__http_has_asked(const async_http_response *response)
     long size = 0;
     curl_easy_getinfo(response->easy, CURLINFO_REQUEST_SIZE, &size);
     return size > 0 && url != NULL &&
-           (curl_strnequal(url, "http:", 5) || curl_strnequal(url, "https:", 6));
+           (curl_strnequal(url, "http:", 5) ||
+            curl_strnequal(url, "https:", 6));
 }
 
 static int async__http_error(const async_http_response *response,

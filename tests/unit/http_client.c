@@ -99,15 +99,19 @@ static const struct answer {
       "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
       0 },
-    { "/unauthorized",
-      "HTTP/1.1 401 Who\r\nContent-Length: 4\r\n\r\nwho?", 0 },
+    { "/unauthorized", "HTTP/1.1 401 Who\r\nContent-Length: 4\r\n\r\nwho?",
+      0 },
     { "/set-cookie",
       "HTTP/1.1 200 OK\r\nSet-Cookie: n=42\r\nContent-Length: 0\r\n\r\n", 0 },
     { "/413", "HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n", 1 },
     { "/417", "HTTP/1.1 417 No\r\nContent-Length: 4\r\n\r\nnope", 1 },
 };
 
-struct answer_text { ASYNC_FRAME; async_connection *client; const char *text; };
+struct answer_text {
+    ASYNC_FRAME;
+    async_connection *client;
+    const char *text;
+};
 static ASYNC(answer_text)
 {
     ASYNC_BEGIN(answer_text);
@@ -242,7 +246,8 @@ static ASYNC(serve)
         self->path[0] = '\0';
         sscanf(self->head, "%*s %63s", self->path);
         self->known = 0;
-        for (self->i = 0; self->i < sizeof answers / sizeof *answers; self->i++)
+        for (self->i = 0; self->i < sizeof answers / sizeof *answers;
+             self->i++)
             if (strcmp(self->path, answers[self->i].path) == 0) {
                 self->known = 1;
                 self->closes = answers[self->i].closes;
@@ -270,12 +275,14 @@ static ASYNC(serve)
         } else if (strcmp(self->path, "/begun") == 0) {
             AWAIT(answer_text, self->client,
                   "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
-            AWAIT_CATCH_INTO(self->error, self->bytes, async_stream_reader_read,
-                             &self->client->reader, 1);
+            AWAIT_CATCH_INTO(self->error, self->bytes,
+                             async_stream_reader_read, &self->client->reader,
+                             1);
             world.gone++;
         } else if (strcmp(self->path, "/hang") == 0) {
-            AWAIT_CATCH_INTO(self->error, self->bytes, async_stream_reader_read,
-                             &self->client->reader, 1);
+            AWAIT_CATCH_INTO(self->error, self->bytes,
+                             async_stream_reader_read, &self->client->reader,
+                             1);
             world.gone++;
         } else if (strcmp(self->path, "/deaf") == 0) {
             AWAIT(async_sleep, ASYNC_SECONDS(60));
@@ -516,7 +523,11 @@ static void a_slow_reader_holds_the_server_back(void **state)
     RUN(slow_reader);
 }
 
-struct limited { ASYNC_FRAME; async_http_response response; async_buffer body; };
+struct limited {
+    ASYNC_FRAME;
+    async_http_response response;
+    async_buffer body;
+};
 static ASYNC(limited)
 {
     int error;
@@ -665,7 +676,8 @@ static void a_redirect_can_be_the_response(void **state)
 
 /* --- what is sent -------------------------------------------------------- */
 
-static const char *const my_headers[] = { "X-Mine: 1", "User-Agent: me", NULL };
+static const char *const my_headers[] = { "X-Mine: 1", "User-Agent: me",
+                                          NULL };
 static const char *const injection[] = { "X-Mine: 1\r\nX-Other: 2", NULL };
 
 /* A request with a method and a body, and the body of its answer. */
@@ -697,7 +709,11 @@ static ASYNC(ask)
     ASYNC_END;
 }
 
-struct methods { ASYNC_FRAME; async_http_response response; async_buffer text; };
+struct methods {
+    ASYNC_FRAME;
+    async_http_response response;
+    async_buffer text;
+};
 static ASYNC(methods)
 {
     ASYNC_BEGIN(methods);
@@ -762,7 +778,11 @@ static void a_body_can_wait_until_the_server_wants_it(void **state)
     assert_said("200(POST whole asked) 200(PUT whole asked)");
 }
 
-struct written { ASYNC_FRAME; async_http_response response; async_buffer text; };
+struct written {
+    ASYNC_FRAME;
+    async_http_response response;
+    async_buffer text;
+};
 static ASYNC(written)
 {
     int error;
@@ -852,7 +872,8 @@ static void a_body_can_come_from_a_callback(void **state)
     source_calls = 0;
     RUN(ask, "PUT", "/echo", "", { .source = three, .length = 4 });
     source_calls = 0;
-    RUN(ask, "PUT", "/echo", "", { .source = three, .source_argument = &world });
+    RUN(ask, "PUT", "/echo", "",
+        { .source = three, .source_argument = &world });
     assert_said("200(POST chunked abcd) 200(PUT whole abcd) EIO");
 }
 
@@ -996,8 +1017,9 @@ static void wrong_use_has_its_errors(void **state)
 {
     (void)state;
     RUN(wrong_use);
-    assert_said("ASYNC_EBUSY ASYNC_ECLOSED ASYNC_ECLOSED ASYNC_ECLOSED "
-                "ASYNC_EINVAL ASYNC_EBUSY ASYNC_EINVALSTATE ASYNC_EINVALSTATE");
+    assert_said(
+        "ASYNC_EBUSY ASYNC_ECLOSED ASYNC_ECLOSED ASYNC_ECLOSED "
+        "ASYNC_EINVAL ASYNC_EBUSY ASYNC_EINVALSTATE ASYNC_EINVALSTATE");
 }
 
 struct closing { ASYNC_FRAME; async_task *task, *other; };
@@ -1039,10 +1061,10 @@ static ASYNC(timed)
     say("%s", name_of(error));
     async_http_close(&self->response);
     while (world.gone < 2) AWAIT(async_sleep, ASYNC_MS(1));
-    AWAIT_CATCH(error, async_wait_for,
-                CO(async_http_get, &world.session, url_of("/hang"),
-                   &self->response),
-                ASYNC_MS(20));
+    AWAIT_CATCH(
+        error, async_wait_for,
+        CO(async_http_get, &world.session, url_of("/hang"), &self->response),
+        ASYNC_MS(20));
     say("%s", name_of(error));
     while (world.gone < 3) AWAIT(async_sleep, ASYNC_MS(1));
     ASYNC_END;
@@ -1100,7 +1122,8 @@ static ASYNC(cancelling)
     cancelled_in_time = async_task_cancel(self->task);
     ASYNC_TRY {
         AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT(ASYNC_ECANCELED) {} ASYNC_END_TRY
+    } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+    ASYNC_END_TRY
     AWAIT_JOIN(self->other);
     AWAIT(fetch, "/hello");
     assert_non_null(strstr(unit_said, "200:dddd"));
@@ -1115,8 +1138,10 @@ static void cancelled_everywhere(async_object request)
         memset(&world, 0, sizeof world);
         unit_begin(NULL);
         run(CO(in_world, CO(cancelling, request, after)));
-        if (cancelled_in_time) in_time++;
-        else ended++;
+        if (cancelled_in_time)
+            in_time++;
+        else
+            ended++;
     }
     /* from before it has begun to after its end, or the test would say nothing
      * of what lies between */
@@ -1124,7 +1149,11 @@ static void cancelled_everywhere(async_object request)
     unit_begin(NULL);
 }
 
-struct upload { ASYNC_FRAME; async_http_response response; async_buffer text; };
+struct upload {
+    ASYNC_FRAME;
+    async_http_response response;
+    async_buffer text;
+};
 static ASYNC(upload)
 {
     ASYNC_BEGIN(upload);
@@ -1154,7 +1183,11 @@ static void sending_can_be_cancelled_at_any_time(void **state)
     cancelled_everywhere(CO(ask, "POST", "/echo", "", { .source = three }));
 }
 /* Nobody reads the body that another write would need: a part of it is out. */
-struct half_written { ASYNC_FRAME; async_http_response response; async_task *t; };
+struct half_written {
+    ASYNC_FRAME;
+    async_http_response response;
+    async_task *t;
+};
 static ASYNC(half_written)
 {
     static char block[8 * 1024 * 1024];
@@ -1215,7 +1248,8 @@ static void plain_open(plain_server *server, int hangs)
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server->hangs = hangs;
     server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(server->listener, (struct sockaddr *)&here, size), 0);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&here, size),
+                     0);
     assert_int_equal(listen(server->listener, 16), 0);
     getsockname(server->listener, (struct sockaddr *)&here, &size);
     server->port = ntohs(here.sin_port);
@@ -1276,9 +1310,9 @@ static void looking_up_a_name_can_be_cancelled(void **state)
         start = async_loop_time(&loop.base);
         assert_int_equal(
             async_loop_run_until_complete(
-                &loop.base, CO(in_world, CO(cancelling,
-                                            CO(fetch, "http://name.invalid/"),
-                                            after))),
+                &loop.base,
+                CO(in_world,
+                   CO(cancelling, CO(fetch, "http://name.invalid/"), after))),
             0);
         assert_true(async_loop_time(&loop.base) - start < ASYNC_SECONDS(5));
         assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
@@ -1301,11 +1335,11 @@ static void no_memory_is_an_error(void **state)
         memset(&memory, 0, sizeof memory);
         memory.refuse_at = at;
         memory.refuse = 1;
-        assert_int_equal(
-            async_uv_loop_init(&loop, NULL, &counting_allocator), 0);
+        assert_int_equal(async_uv_loop_init(&loop, NULL, &counting_allocator),
+                         0);
         async_loop_set_exception_handler(&loop.base, say_report, NULL);
-        error = async_loop_run_until_complete(&loop.base,
-                                              CO(alone, server.port));
+        error =
+            async_loop_run_until_complete(&loop.base, CO(alone, server.port));
         assert_true(error == 0 || error == ASYNC_ENOMEM);
         if (memory.refused) refused++;
         if (error) assert_true(memory.refused);
@@ -1372,9 +1406,8 @@ static void closing_the_loop_closes_a_session(void **state)
     plain_open(&server, 0);
     memset(&memory, 0, sizeof memory);
     async_uv_loop_init(&loop, NULL, &counting_allocator);
-    assert_int_equal(async_loop_run_until_complete(&loop.base,
-                                                   CO(leave, server.port)),
-                     0);
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, CO(leave, server.port)), 0);
     assert_int_equal(left_response.status, 200);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_int_equal(memory.live, 0);
@@ -1418,36 +1451,37 @@ static void a_borrowed_loop_runs_requests(void **state)
     assert_said("[Task was destroyed but it is pending!]");
 }
 
-UNIT_MAIN(
-    TEST(get_gives_status_and_body),
-    TEST(chunks_are_joined_and_trailers_left_out),
-    TEST(a_head_of_information_is_not_the_response),
-    TEST(headers_are_found_and_listed), TEST(a_body_is_read_as_it_comes),
-    TEST(the_end_comes_again_and_again),
-    TEST(a_slow_reader_holds_the_server_back),
-    TEST(a_body_beyond_the_limit_is_an_error),
-    TEST(an_answer_that_breaks_off_is_incomplete),
-    TEST(what_is_not_http_is_a_protocol_error),
-    TEST(headers_without_end_are_refused),
-    TEST(what_had_come_is_read_before_the_error),
-    TEST(addresses_that_lead_nowhere_have_their_errors),
-    TEST(redirects_are_followed_up_to_a_limit),
-    TEST(a_redirect_can_be_the_response), TEST(methods_send_their_bodies),
-    TEST(headers_of_the_request_are_sent),
-    TEST(a_body_can_wait_until_the_server_wants_it),
-    TEST(a_body_can_be_written_in_pieces),
-    TEST(writing_ends_when_the_server_has_answered),
-    TEST(a_body_can_come_from_a_callback),
-    TEST(other_options_of_libcurl_can_be_set),
-    TEST(a_connection_is_used_again), TEST(requests_run_side_by_side),
-    TEST(connections_have_limits), TEST(cookies_are_kept_in_the_session),
-    TEST(wrong_use_has_its_errors),
-    TEST(closing_the_session_ends_its_requests), TEST(a_request_has_a_timeout),
-    TEST(the_wait_for_a_connection_counts),
-    TEST(a_request_can_be_cancelled_at_any_time),
-    TEST(sending_can_be_cancelled_at_any_time),
-    TEST(looking_up_a_name_can_be_cancelled),
-    TEST(half_a_write_fails_the_request), TEST(no_memory_is_an_error),
-    TEST(a_loop_can_be_closed_while_requests_run),
-    TEST(closing_the_loop_closes_a_session),
-    TEST(a_borrowed_loop_runs_requests))
+UNIT_MAIN(TEST(get_gives_status_and_body),
+          TEST(chunks_are_joined_and_trailers_left_out),
+          TEST(a_head_of_information_is_not_the_response),
+          TEST(headers_are_found_and_listed), TEST(a_body_is_read_as_it_comes),
+          TEST(the_end_comes_again_and_again),
+          TEST(a_slow_reader_holds_the_server_back),
+          TEST(a_body_beyond_the_limit_is_an_error),
+          TEST(an_answer_that_breaks_off_is_incomplete),
+          TEST(what_is_not_http_is_a_protocol_error),
+          TEST(headers_without_end_are_refused),
+          TEST(what_had_come_is_read_before_the_error),
+          TEST(addresses_that_lead_nowhere_have_their_errors),
+          TEST(redirects_are_followed_up_to_a_limit),
+          TEST(a_redirect_can_be_the_response),
+          TEST(methods_send_their_bodies),
+          TEST(headers_of_the_request_are_sent),
+          TEST(a_body_can_wait_until_the_server_wants_it),
+          TEST(a_body_can_be_written_in_pieces),
+          TEST(writing_ends_when_the_server_has_answered),
+          TEST(a_body_can_come_from_a_callback),
+          TEST(other_options_of_libcurl_can_be_set),
+          TEST(a_connection_is_used_again), TEST(requests_run_side_by_side),
+          TEST(connections_have_limits), TEST(cookies_are_kept_in_the_session),
+          TEST(wrong_use_has_its_errors),
+          TEST(closing_the_session_ends_its_requests),
+          TEST(a_request_has_a_timeout),
+          TEST(the_wait_for_a_connection_counts),
+          TEST(a_request_can_be_cancelled_at_any_time),
+          TEST(sending_can_be_cancelled_at_any_time),
+          TEST(looking_up_a_name_can_be_cancelled),
+          TEST(half_a_write_fails_the_request), TEST(no_memory_is_an_error),
+          TEST(a_loop_can_be_closed_while_requests_run),
+          TEST(closing_the_loop_closes_a_session),
+          TEST(a_borrowed_loop_runs_requests))
