@@ -20,17 +20,26 @@ EXAMPLES := $(filter-out $(if $(CURL),,fetch_all), \
     $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
 
-.PHONY: help run test conformance fuzz-asyncio deps examples bench-core \
-        firmware-test firmware-sizes ports-test lint format install uninstall \
+.PHONY: help run test test-all conformance fuzz-asyncio deps examples bench bench-quick \
+        bench-one bench-core bench-counts bench-deps \
+        firmware-test firmware-sizes ports-test io-stress lint format install uninstall \
         clean
 
 help:
 	@echo 'make run           build the examples and run the tour'
 	@echo 'make test          all tests; make test T=name runs those of that name'
+	@echo 'make test-all      the same with more compilers, loops and valgrind; half an hour'
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
+	@echo 'make io-stress     connections by the thousand and at random, every byte'
+	@echo '                   compared, five minutes: SEED=1 SECONDS=300'
 	@echo 'make examples      build the examples, into $(BIN)'
+	@echo 'make bench         all benchmarks, into docs/benchmarks.md; an hour or two'
+	@echo 'make bench-quick   a look at them; a quarter of an hour'
+	@echo 'make bench-one     W=switch,echo: these workloads; P=tokio,go: these peers'
+	@echo 'make bench-deps    install what peers need'
+	@echo 'make bench-counts  count instructions anew, into bench/counts'
 	@echo 'make bench-core    what a switch, a spawn, a call cost, beside C++20'
 	@echo 'make firmware-test builds the firmware images and runs them in emulators'
 	@echo 'make ports-test    32 bits, big-endian, Windows, wasm, musl, SDCC; half an hour'
@@ -71,6 +80,10 @@ test:
 	@packaging/deps test
 	@tests/run $(T)
 
+test-all:
+	@packaging/deps test
+	@tests/run --all
+
 conformance:
 	@packaging/deps test
 	@tests/run conformance/
@@ -83,8 +96,37 @@ fuzz-asyncio:
 	@WORK='$(BUILD)/fuzz' CC=gcc tests/fuzz/run --seed $(SEED) --count $(N) \
 	    $(if $(OOM),--memory)
 
+# tests/io/README.md
+SECONDS ?= 300
+io-stress:
+	@packaging/deps test
+	@mkdir -p '$(BUILD)/io-stress'
+	@CC=gcc WORK='$(BUILD)/io-stress' STRESS_SEED=$(SEED) \
+	    STRESS_SECONDS=$(SECONDS) sh tests/scripts/io_stress
+
 deps:
 	@packaging/deps test
+
+# W, P: `bench/run --list` has the names.
+bench:
+	@packaging/deps test
+	@bench/run --publish
+
+bench-quick:
+	@packaging/deps test
+	@bench/run --quick
+
+bench-one:
+	@packaging/deps test
+	@bench/run --quick --only '$(W)' --peers '$(P)'
+
+bench-deps:
+	@packaging/deps bench
+
+# For the compiler with which the tests compare them.
+bench-counts:
+	@packaging/deps test
+	@CC=gcc bench/instructions --write
 
 bench-core:
 	@packaging/deps test

@@ -264,7 +264,20 @@ extern "C" {
     X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
       "Separator is not found, and chunk exceed the limit")                   \
     X(ASYNC_ECERTIFICATE, -5083, /* SSLCertVerificationError */               \
-      "certificate verify failed")
+      "certificate verify failed")                                              \
+    X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
+    X(ASYNC_ENOTSTARTED, -5101,                                               \
+      "child exited without calling task_status.started()")                   \
+    X(ASYNC_EWOULDBLOCK, -5102, "WouldBlock")                                 \
+    X(ASYNC_EENDOFCHANNEL, -5103, "EndOfChannel")                             \
+    X(ASYNC_EBROKENRESOURCE, -5104, "BrokenResourceError")                    \
+    X(ASYNC_EBORROWED, -5105,                                                 \
+      "this borrower is already holding one of this CapacityLimiter's "       \
+      "tokens")                                                               \
+    X(ASYNC_ENOTBORROWED, -5106,                                              \
+      "this borrower isn't holding any of this CapacityLimiter's tokens")     \
+    X(ASYNC_ETOTALTOKENS, -5107, /* ValueError */                             \
+      "total_tokens must be >= 1, and at most what there is room for")
 
 #ifndef ASYNC_USER_ERRORS
 #define ASYNC_USER_ERRORS(X)
@@ -1875,7 +1888,9 @@ enum {
     ASYNC__BLOCK_FOR,
     ASYNC__BLOCK_WITH,
     ASYNC__BLOCK_TIMEOUT,
-    ASYNC__BLOCK_TASK_GROUP
+    ASYNC__BLOCK_TASK_GROUP,
+    ASYNC__BLOCK_SCOPE,
+    ASYNC__BLOCK_NURSERY
 };
 #define ASYNC__ENDS(kind)                                                     \
     ASYNC__ASSERT((int)async__block == (int)ASYNC__BLOCK_##kind,              \

@@ -481,7 +481,13 @@ struct async_future {
 };
 enum { ASYNC__PENDING, ASYNC__FINISHED, ASYNC__CANCELLED };
 enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
-       ASYNC__KIND_MASK = 3, ASYNC__RETRIEVED = 4, ASYNC__MARKED = 8 };
+       ASYNC__KIND_MASK = 3, ASYNC__RETRIEVED = 4, ASYNC__MARKED = 8,
+       /* Who waits has taken up its cancellation: a scope (async/scope.h) does
+        * not tell it again. */
+       ASYNC__UNHURRIED = 16,
+       /* An operation that is the work of other tasks: closing the loop does
+        * not wait for it, and a scope tells those tasks. */
+       ASYNC__INSIDE = 32 };
 
 struct async_operation {
     async_future future;
@@ -1052,8 +1058,8 @@ static __thread async_loop *async__running;
 static async_loop *async__running;
 
 /* A loop's turn has been inside that of another.  From then on it traps when
- * one of them changes what is the other's, which may be in the midst of doing so
- * itself.  (Who has one loop has no such variable, if the compiler sees it
+ * one of them changes what is the other's, which may be in the midst of doing
+ * so itself.  (Who has one loop has no such variable, if the compiler sees it
  * all.) */
 static unsigned char async__nested;
 #define ASYNC__IS_NESTED() (async__nested = 1)

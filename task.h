@@ -1557,7 +1557,7 @@ static int async__in_flight(const async_future *future)
         (const async_gathering *)(const void *)future;
     uint32_t i;
     if ((future->kind & ASYNC__KIND_MASK) != ASYNC__OPERATION ||
-        future->state != ASYNC__PENDING ||
+        future->state != ASYNC__PENDING || future->kind & ASYNC__INSIDE ||
         operation->cancel == async_operation_cancelled)
         return 0;
     if (!async__is_gather(future)) return 1;

@@ -136,6 +136,7 @@ typedef struct async__group_member {
 struct async_task_group {
     async_link members;  /* that have not ended, in the order of creation */
     async_task *parent;
+    void (*abort)(async_task_group *group); /* a nursery's way; or NULL */
     async_future ended;  /* while the block's end waits: all members have */
     const async *first;  /* the coroutine of the first that failed */
     int16_t body, base;  /* the body's end; an error that is no Exception */
@@ -159,6 +160,7 @@ int async__group_refuses(async_task_group *group, async_function *start);
 void async__group_add(async_task_group *group, async_task *task,
                       async__group_member *member);
 void async__group_ended(async_task_group *group, const async_task *task);
+void async__group_member_done(async_node *node);
 
 static inline async_task *async__group_make(async_task_group *group,
                                             async_function *start, size_t size,
@@ -256,6 +258,10 @@ static async__group_member *async__group_member_of(async_link *sibling)
 static void async__group_abort(async_task_group *group)
 {
     async_link *link = group->members.next;
+    if (group->abort != NULL) {
+        group->abort(group);
+        return;
+    }
     group->aborting = 1;
     if (link == NULL) return; /* it never had any */
     for (; link != &group->members; link = link->next) {
@@ -268,6 +274,7 @@ static void async__group_abort(async_task_group *group)
 static void async__group_stop(async_task_group *group)
 {
     async__group_abort(group);
+    if (group->abort != NULL) return;
     group->cancels_parent = 1;
     async_task_cancel(group->parent);
 }
@@ -286,7 +293,7 @@ static int async__group_failed(async_task_group *group, int error,
     return 1;
 }
 
-static void async__group_member_done(async_node *node)
+void async__group_member_done(async_node *node)
 {
     async__group_member *member = (async__group_member *)(void *)node;
     async_task_group *group = member->group;
@@ -380,6 +387,8 @@ int async__group_waits(async_task_group *group, async *co)
 {
     if (async__list_empty(&group->members)) return 0;
     async_future_init(&group->ended, group->parent->future.loop);
+    if (group->aborting || group->cancelled)
+        group->ended.kind |= ASYNC__UNHURRIED;
     group->waiting = 1;
     return async__await(co, &group->ended, 1);
 }

@@ -509,14 +509,18 @@ void async_stream_reader_set_exception(async_stream_reader *reader, int error)
 }
 
 /* Where a transport may put what comes.  While nobody waits it fills what is
- * there, and then is paused. */
+ * there, and then is paused.  When much has come for who waits, it is asked
+ * again when that one has run: a buffer without room. */
 static void *async__reader_get_buffer(async_stream_reader *reader,
                                       size_t *size)
 {
     size_t room = reader->capacity - reader->end;
+    size_t held = reader->end - reader->begin;
+    int waits = reader->waiter != NULL &&
+                !async_future_done(&reader->waiter->future);
     *size = 0;
-    if (reader->waiter != NULL || reader->buffer == NULL) {
-        size_t held = reader->end - reader->begin;
+    if (waits || reader->buffer == NULL ||
+        (reader->waiter != NULL && held <= 2 * reader->limit)) {
         /* Twice as much is good for long lines, and for a fast peer. */
         if (room < ASYNC__READER_ROOM || room < held)
             (void)async__reader_reserve(
@@ -525,10 +529,12 @@ static void *async__reader_get_buffer(async_stream_reader *reader,
                                                   : reader->limit);
         room = reader->capacity - reader->end;
     }
+    if (room == 0 && reader->waiter != NULL && !waits && reader->buffer != NULL)
+        return reader->buffer; /* it runs before the next poll */
     if (room == 0) {
         /* The transport pauses by itself. */
         reader->paused = reader->transport != NULL;
-        if (reader->waiter != NULL) {
+        if (waits) {
             reader->error = reader->fixed ? 0 : (int)ASYNC_ENOMEM;
             async__reader_wake(reader);
         }

@@ -609,6 +609,7 @@ ASYNC(async_condition_wait)
     while (!async__lock_take(async__lock_of(self->condition))) {
         async__queue_up(co, &async__lock_of(self->condition)->waiting,
                         &self->waiter);
+        if (self->error) self->waiter.future.kind |= ASYNC__UNHURRIED;
         ASYNC__WAIT_FOR(&self->waiter.future);
         async__lock_waited(co, async__lock_of(self->condition), &self->waiter);
         if (!co->error) break;

@@ -14,7 +14,7 @@
  *         struct client *client = (struct client *)protocol;
  *         ...
  *     }
- *     static const async_protocol_callbacks callbacks = { .data_received = got };
+ *     static const async_protocol_callbacks echo = { .data_received = got };
  *
  *   PROTOCOLS      what the program is told
  *   TRANSPORTS     what it can do
@@ -110,7 +110,8 @@ int async_transport_writelines(async_transport *transport,
                                const async_bytes *lines, size_t count);
 
 /* Tells the peer that no more comes, when all is out.  Reading goes on.
- * Returns  0; ASYNC_ECLOSED; ASYNC_ENOMEM; ASYNC_EINVAL where the transport cannot
+ * Returns  0; ASYNC_ECLOSED; ASYNC_ENOMEM; ASYNC_EINVAL where the transport
+ *          cannot
  * Counterparts: write_eof(), can_write_eof(). */
 int async_transport_write_eof(async_transport *transport);
 static inline int

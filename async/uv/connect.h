@@ -367,7 +367,7 @@ static int async__race_begin(struct async_tcp_connect_any *self, async *co)
 {
     int error = async__uv_check(co);
     if (error) return error;
-    if (self->stream->state != ASYNC__UNOPENED) return ASYNC_EBUSY;
+    if (self->stream->resource.state != ASYNC__IS_SHUT) return ASYNC_EBUSY;
     self->race.loop = async_loop_of(co);
     self->race.due = 1;
     async__race_begin_turns(self);
@@ -386,7 +386,7 @@ static int async__race_end(async__race *race)
 {
     async__attempt *attempt;
     async_handle_cancel(&race->timer);
-    async_operation_init(&race->change, race->loop, async__close_goes_on);
+    async_operation_init(&race->change, race->loop, async__closer_goes_on);
     for (attempt = race->attempts; attempt != NULL; attempt = attempt->next)
         async__attempt_close(attempt);
     return race->open > 0;
@@ -435,7 +435,7 @@ ASYNC(async_tcp_connect_any)
     if (self->error) {
         if (self->race.taken) {
             async__close_socket(self->race.socket);
-            if (self->stream->state == ASYNC__CLOSING)
+            if (self->stream->resource.state == ASYNC__IS_CLOSING)
                 ASYNC_AWAIT(async_stream_close, self->stream);
         }
         ASYNC_RAISE(self->error);
@@ -455,7 +455,8 @@ ASYNC(async_tcp_connect_host)
 {
     ASYNC_BEGIN(async_tcp_connect_host);
     if (self->port < 0 || self->port > 65535) ASYNC_RAISE(ASYNC_EINVAL);
-    if (self->stream->state != ASYNC__UNOPENED) ASYNC_RAISE(ASYNC_EBUSY);
+    if (self->stream->resource.state != ASYNC__IS_SHUT)
+        ASYNC_RAISE(ASYNC_EBUSY);
     if (self->host != NULL &&
         async_tcp_address(&self->address, self->host, self->port) == 0) {
         ASYNC_AWAIT(async_tcp_connect, self->stream,

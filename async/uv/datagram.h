@@ -151,7 +151,7 @@ static void async__datagram_on_done(uv_udp_send_t *request, int status)
     async__datagram *datagram = (async__datagram *)request->data;
     async_datagram_transport *transport = datagram->transport;
     async_udp *udp = &transport->udp;
-    async__release(udp->loop, datagram, datagram->size);
+    async__release(udp->resource.loop, datagram, datagram->size);
     transport->queued--;
     if (status < 0 && status != UV_ECANCELED && async_udp_is_open(udp)) {
         async_operation *waiter = async__udp_waiting(udp);
@@ -168,7 +168,7 @@ static int async__datagram_queue(async_datagram_transport *transport,
                                  const void *data, size_t size,
                                  const struct sockaddr *address)
 {
-    async_loop *loop = transport->udp.loop;
+    async_loop *loop = transport->udp.resource.loop;
     async__datagram *datagram = (async__datagram *)async__allocate(
         loop, sizeof *datagram + size);
     uv_buf_t buffer;
@@ -246,7 +246,7 @@ static int async__datagram_received(struct async__datagram_run *self)
 static void async__datagram_lost(async_datagram_transport *transport,
                                  int error)
 {
-    async__release(transport->udp.loop, transport->buffer,
+    async__release(transport->udp.resource.loop, transport->buffer,
                    ASYNC__DATAGRAM_SIZE);
     transport->buffer = NULL;
     if (transport->protocol->connection_lost != NULL)
@@ -307,7 +307,7 @@ ASYNC(async_create_datagram_endpoint)
     if (self->local != NULL) {
         ASYNC_AWAIT(async_udp_bind, &self->transport->udp, self->local,
                     self->flags);
-    } else if (self->transport->udp.state != ASYNC__UDP_UNOPENED) {
+    } else if (self->transport->udp.resource.state != ASYNC__IS_SHUT) {
         ASYNC_RAISE(ASYNC_EBUSY);
     }
     self->transport->protocol = self->protocol;

@@ -27,6 +27,8 @@ typedef struct async__resource {
     async_loop *loop;
     uv_handle_t *handle;
     async__closer *closers;
+    /* NULL, or what else there is to do when libuv has let go. */
+    void (*closed)(struct async__resource *resource, int loop_is);
     unsigned char state; /* ASYNC__IS_SHUT .. */
 } async__resource;
 enum {
@@ -35,6 +37,7 @@ enum {
     ASYNC__IS_ENDING, /* to be closed when something else has come */
     ASYNC__IS_CLOSING
 };
+enum { ASYNC__LOOP_GONE, ASYNC__LOOP_CLOSING, ASYNC__LOOP_OPEN };
 
 /* Marks it as open.  `handle` has been initialised; its `data` is the resource
  * from now on.  `close` closes it when the loop is closed, whatever its state:
@@ -118,12 +121,18 @@ static void async__resource_on_close(uv_handle_t *handle)
 {
     async__resource *resource = (async__resource *)handle->data;
     async__closer *closer = resource->closers, *next;
-    if (resource->node.link.prev != NULL) async__unlink(&resource->node.link);
+    int loop_is = ASYNC__LOOP_GONE;
+    if (resource->node.link.prev != NULL) {
+        async__unlink(&resource->node.link);
+        loop_is = async__uv(resource->loop)->closing ? ASYNC__LOOP_CLOSING
+                                                     : ASYNC__LOOP_OPEN;
+    }
     resource->state = ASYNC__IS_SHUT;
     for (; closer != NULL; closer = next) {
         next = closer->next;
         async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
     }
+    if (resource->closed != NULL) resource->closed(resource, loop_is);
 }
 
 void async__resource_opened(async__resource *resource, async_loop *loop,
@@ -134,6 +143,7 @@ void async__resource_opened(async__resource *resource, async_loop *loop,
     resource->handle = handle;
     resource->handle->data = resource;
     resource->closers = NULL;
+    resource->closed = NULL;
     resource->state = ASYNC__IS_OPEN;
     resource->node.run = close;
     async__uv_opened(loop, &resource->node);

@@ -102,7 +102,7 @@ ASYNC(async_listener_accept)
     self->error = async__stream_check(&self->listener->stream, co);
     if (self->error) ASYNC_RAISE(self->error);
     if (self->listener->stream.waiter != NULL ||
-        self->stream->state != ASYNC__UNOPENED)
+        self->stream->resource.state != ASYNC__IS_SHUT)
         ASYNC_RAISE(ASYNC_EBUSY);
     while (!self->listener->pending) {
         if (self->listener->error) {

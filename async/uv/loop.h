@@ -396,7 +396,8 @@ static void async__uv_close(async_loop *base)
         return;
     }
     /* Tasks that are about to be dropped may have streams in their frames, and
-     * servers have their clients in the loop's memory; others keep them until libuv, which the program runs, has let go. */
+     * servers have their clients in the loop's memory; others keep theirs until
+     * libuv, which the program runs, has let go. */
     if (!async__list_empty(&base->tasks) || loop->clients > 0)
         while (!async__list_empty(&loop->resources))
             uv_run(loop->uv, UV_RUN_ONCE);

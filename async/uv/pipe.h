@@ -153,7 +153,7 @@ ASYNC(async_pipe_connect)
         self->error = async__stream_open(self->stream, co, UV_NAMED_PIPE);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
-        async_operation_init(&self->connected, self->stream->loop,
+        async_operation_init(&self->connected, self->stream->resource.loop,
                              async__pipe_connect_cancel);
         self->request.data = &self->connected;
         uv_pipe_connect(&self->request, &self->stream->handle.pipe, self->path,

@@ -535,7 +535,7 @@ static ASYNC(async__process_drain)
         self->error = 0;
         if (self->bytes->size == self->bytes->room)
             self->error = async__buffer_grow(
-                self->bytes, self->stream->loop,
+                self->bytes, self->stream->resource.loop,
                 self->bytes->room < 2048 ? 4096 : self->bytes->room * 2,
                 self->limit);
         if (self->error == UV_ENOBUFS) {

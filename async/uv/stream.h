@@ -20,7 +20,7 @@
 #ifndef CAESURA_UV_STREAM_H
 #define CAESURA_UV_STREAM_H
 
-#include "request.h"
+#include "handle.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +29,7 @@ extern "C" {
 #endif
 
 typedef struct async_stream {
+    async__resource resource; /* private; must be first */
     union {
         uv_handle_t any;
         uv_stream_t stream;
@@ -37,15 +38,11 @@ typedef struct async_stream {
         uv_tty_t tty;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
-    async_loop *loop;
-    async_node resource;      /* among those that are closed with the loop */
-    async_operation *waiter;  /* of the task that reads, or accepts */
-    struct async_stream_close *closers;
-    void (*closed)(struct async_stream *stream, int loop_is); /* or NULL */
+    async_operation *waiter; /* of the task that reads, or accepts */
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
-    unsigned char state, reading, starved, eof;
+    unsigned char reading, starved, eof;
 } async_stream;
 
 /* AWAIT_INTO(n, async_stream_read, stream, buffer, size): waits for data and
@@ -106,8 +103,7 @@ ASYNC(async_stream_shutdown);
 struct async_stream_close {
     ASYNC_FRAME;
     async_stream *stream;
-    struct async_stream_close *next;
-    async_operation closed;
+    async__closer closer;
 };
 ASYNC(async_stream_close);
 
@@ -127,12 +123,9 @@ int async_stream_peername(const async_stream *stream, char *text, size_t size);
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
-enum { ASYNC__LOOP_GONE, ASYNC__LOOP_CLOSING, ASYNC__LOOP_OPEN };
-enum { ASYNC__UNOPENED, ASYNC__OPEN, ASYNC__CLOSING };
-
 static inline int async_stream_is_open(const async_stream *stream)
 {
-    return stream->state == ASYNC__OPEN;
+    return stream->resource.state == ASYNC__IS_OPEN;
 }
 
 /* Why a coroutine cannot open the stream, or 0. */
@@ -149,20 +142,10 @@ void async__stream_opened(async_stream *stream, async_loop *loop);
 /* Begins to close, from anywhere. */
 void async__stream_begin_close(async_stream *stream);
 
-/* Why a coroutine cannot wait for the stream, or 0.  Asked before anything in
- * its frame is known elsewhere, which an await that fails would leave so. */
-static inline int async__stream_check_task(const async_stream *stream,
-                                           const async *co)
-{
-    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
-    if (async_loop_of(co) != stream->loop) return ASYNC_EOTHERLOOP;
-    return 0;
-}
 static inline int async__stream_check(const async_stream *stream,
                                       const async *co)
 {
-    if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
-    return async__stream_check_task(stream, co);
+    return async__resource_check(&stream->resource, co);
 }
 
 /* The one task that may wait for what comes in.  It counts as waiting until it
@@ -171,7 +154,8 @@ static inline void async__stream_wait(async_stream *stream,
                                       async_operation *operation)
 {
     /* It can be given up at any time: libuv keeps nothing of it. */
-    async_operation_init(operation, stream->loop, async_operation_cancelled);
+    async_operation_init(operation, stream->resource.loop,
+                         async_operation_cancelled);
     stream->waiter = operation;
 }
 static inline async_operation *async__stream_waiting(const async_stream *stream)
@@ -210,7 +194,8 @@ extern "C" {
 static void async__stream_forget_unread(async_stream *stream)
 {
     if (stream->unread != NULL)
-        async__release(stream->loop, stream->unread, stream->unread_size);
+        async__release(stream->resource.loop, stream->unread,
+                       stream->unread_size);
     stream->unread = NULL;
 }
 
@@ -220,70 +205,43 @@ static void async__stream_stop_reading(async_stream *stream)
     stream->reading = 0;
 }
 
-/* The loop may be gone by now, and so may be those who close when the first
- * of them runs: nothing but what is here is looked at. */
-static void async__stream_on_close(uv_handle_t *handle)
-{
-    async_stream *stream = (async_stream *)handle->data;
-    struct async_stream_close *closer = stream->closers, *next;
-    int loop_is = ASYNC__LOOP_GONE;
-    if (stream->resource.link.prev != NULL) {
-        async__unlink(&stream->resource.link);
-        loop_is = async__uv(stream->loop)->closing ? ASYNC__LOOP_CLOSING
-                                                   : ASYNC__LOOP_OPEN;
-    }
-    stream->state = ASYNC__UNOPENED;
-    for (; closer != NULL; closer = next) {
-        next = closer->next;
-        async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
-    }
-    if (stream->closed != NULL) stream->closed(stream, loop_is);
-}
-
 void async__stream_begin_close(async_stream *stream)
 {
     async_operation *waiter = async__stream_waiting(stream);
-    if (stream->state != ASYNC__OPEN) return;
+    if (stream->resource.state != ASYNC__IS_OPEN) return;
     async__stream_stop_reading(stream);
     async__stream_forget_unread(stream);
-    stream->state = ASYNC__CLOSING;
     stream->waiter = NULL;
     if (waiter != NULL)
         async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
     /* A terminal is others' too: it gets back the mode that it had. */
     if (stream->handle.any.type == UV_TTY)
         uv_tty_set_mode(&stream->handle.tty, UV_TTY_MODE_NORMAL);
-    uv_close(&stream->handle.any, async__stream_on_close);
+    async__resource_close(&stream->resource);
 }
 
 static void async__stream_close_resource(async_node *node)
 {
-    async__stream_begin_close(
-        (async_stream *)(void *)((char *)node -
-                                 offsetof(async_stream, resource)));
+    async__stream_begin_close((async_stream *)(void *)node);
 }
 
 void async__stream_opened(async_stream *stream, async_loop *loop)
 {
-    stream->loop = loop;
     stream->waiter = NULL;
-    stream->closers = NULL;
-    stream->closed = NULL;
     stream->unread = NULL;
     stream->error = 0;
-    stream->state = ASYNC__OPEN;
     stream->reading = 0;
     stream->starved = 0;
     stream->eof = 0;
-    stream->handle.any.data = stream;
-    stream->resource.run = async__stream_close_resource;
-    async__uv_opened(loop, &stream->resource);
+    async__resource_opened(&stream->resource, loop, &stream->handle.any,
+                           async__stream_close_resource);
 }
 
 int async__stream_check_unopened(const async_stream *stream, const async *co)
 {
     int error = async__uv_check(co);
-    return !error && stream->state != ASYNC__UNOPENED ? ASYNC_EBUSY : error;
+    if (!error && stream->resource.state != ASYNC__IS_SHUT) error = ASYNC_EBUSY;
+    return error;
 }
 
 int async__stream_open(async_stream *stream, const async *co,
@@ -299,32 +257,15 @@ int async__stream_open(async_stream *stream, const async *co,
     return error;
 }
 
-/* Nothing can hurry or stop this; who is cancelled learns it afterwards. */
-static int async__close_goes_on(async_operation *operation)
-{
-    (void)operation;
-    return 0;
-}
-
-static void async__close_begin(struct async_stream_close *self)
-{
-    struct async_stream_close **last = &self->stream->closers;
-    async__stream_begin_close(self->stream);
-    async_operation_init(&self->closed, self->stream->loop,
-                         async__close_goes_on);
-    while (*last != NULL) last = &(*last)->next;
-    *last = self;
-}
-
 ASYNC(async_stream_close)
 {
     int error;
     ASYNC_BEGIN(async_stream_close);
-    if (self->stream->state == ASYNC__UNOPENED) ASYNC_RETURN();
-    error = async__stream_check_task(self->stream, co);
+    if (self->stream->resource.state == ASYNC__IS_SHUT) ASYNC_RETURN();
+    error = async__resource_check_task(&self->stream->resource, co);
     if (error) ASYNC_RAISE(error);
-    async__close_begin(self);
-    ASYNC__AWAIT_REQUEST(&self->closed);
+    async__stream_begin_close(self->stream);
+    ASYNC__AWAIT_CLOSED(&self->stream->resource, &self->closer);
     ASYNC_END;
 }
 
@@ -383,7 +324,7 @@ static void async__stream_on_read(uv_stream_t *handle, ssize_t got,
 static void async__stream_keep(async_stream *stream, const void *data,
                                size_t size)
 {
-    char *kept = (char *)async__allocate(stream->loop, size);
+    char *kept = (char *)async__allocate(stream->resource.loop, size);
     if (kept == NULL) {
         stream->error = ASYNC_ENOMEM;
         return;
@@ -500,7 +441,8 @@ static int async__write_begin(struct async_stream_write *self, async *co,
         buffer.base += written;
         buffer.len -= (size_t)written;
     }
-    async_operation_init(&self->written, stream->loop, async__write_cancel);
+    async_operation_init(&self->written, stream->resource.loop,
+                         async__write_cancel);
     self->request.data = &self->written;
     *error = uv_write(&self->request, &stream->handle.stream, &buffer, 1,
                       async__write_on_done);
@@ -540,7 +482,7 @@ ASYNC(async_stream_shutdown)
     ASYNC_BEGIN(async_stream_shutdown);
     error = async__stream_check(self->stream, co);
     if (error) ASYNC_RAISE(error);
-    async_operation_init(&self->done, self->stream->loop,
+    async_operation_init(&self->done, self->stream->resource.loop,
                          async__shutdown_cancel);
     self->request.data = &self->done;
     error = uv_shutdown(&self->request, &self->stream->handle.stream,
@@ -594,7 +536,7 @@ static int async__stream_name(const async_stream *stream, int peer, char *text,
 {
     struct sockaddr_storage address;
     int error, length = sizeof address;
-    if (stream->state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (stream->resource.state != ASYNC__IS_OPEN) return ASYNC_ECLOSED;
     if (stream->handle.any.type == UV_NAMED_PIPE)
         return async__name_of_pipe(&stream->handle.pipe, peer, text, size);
     if (stream->handle.any.type != UV_TCP) return UV_ENOTSOCK;

@@ -2,7 +2,11 @@
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- *     struct fetch { ASYNC_FRAME;  async_connection connection;  async_bytes line; };
+ *     struct ask {
+ *         ASYNC_FRAME;
+ *         async_connection connection;
+ *         async_bytes line;
+ *     };
  *     ...
  *     AWAIT(async_open_connection, &self->connection, "127.0.0.1", 8080);
  *     ASYNC_TRY {
@@ -65,8 +69,8 @@ struct async_open_connection {
 };
 ASYNC(async_open_connection);
 
-/* AWAIT(async_open_unix_connection, connection, path, limit): the same by a Unix
- * socket, or a named pipe of Windows.
+/* AWAIT(async_open_unix_connection, connection, path, limit): the same by a
+ * Unix socket, or a named pipe of Windows.
  * path    used only until this first suspends
  * Errors  those of async_pipe_connect
  * Counterpart: asyncio.open_unix_connection(). */
@@ -101,7 +105,7 @@ ASYNC(async_connection_close);
  * For each client the server runs a coroutine as a task, whose first argument,
  * `client`, is the connection:
  *
- *     struct serve { ASYNC_FRAME;  async_connection *client;  struct app *app; };
+ *     struct serve { ASYNC_FRAME;  async_connection *client;  app *app; };
  *
  *     AWAIT(async_start_server, &self->server,
  *           ASYNC_CLIENT_HANDLER(serve, app), "127.0.0.1", 8080);
@@ -128,6 +132,7 @@ typedef struct async_server_options {
     size_t limit;       /* of the readers: ASYNC_STREAM_LIMIT */
     int backlog;        /* connections that the system keeps meanwhile: 128 */
     size_t max_clients; /* at a time; others wait in the backlog: no limit */
+    int flags;          /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
 } async_server_options;
 
 /* AWAIT(async_start_server, server, handler, ip, port, options)
@@ -137,7 +142,8 @@ typedef struct async_server_options {
  * Errors   those of async_tcp_listen; ASYNC_EINVAL when it is no address;
  *          ASYNC_ENOMEM.  After an error there is nothing to close.
  * When there is no memory for a client, or no descriptor, the exception handler
- * gets to know, and the server tries again a second later.
+ * gets to know, and the server tries again a second later, or when a client has
+ * gone.
  * Counterpart: asyncio.start_server(). */
 struct async_start_server {
     ASYNC_FRAME;
@@ -146,7 +152,7 @@ struct async_start_server {
     const char *ip;
     int port;
     const async_server_options *options;
-    int backlog, error;
+    int backlog, flags, error;
     struct sockaddr_storage address;
 };
 ASYNC(async_start_server);
@@ -271,7 +277,8 @@ int async_connection_start(async_connection *connection, size_t limit)
     if (!async_stream_is_open(&connection->transport.stream))
         return ASYNC_ECLOSED;
     async_stream_reader_init(&connection->reader,
-                             connection->transport.stream.loop, NULL, limit);
+                             connection->transport.stream.resource.loop, NULL,
+                             limit);
     async__stream_protocol_init(&connection->writer, &connection->reader,
                                 &connection->transport.base);
     return async_uv_transport_start(&connection->transport,
@@ -430,6 +437,7 @@ struct async__server_accept {
     async_server *server;
     async__client *client; /* the next */
     int error;
+    async_timeout pause;
 };
 
 static int async__server_is_full(const async_server *server)
@@ -484,8 +492,15 @@ static ASYNC(async__server_accept)
             } else if (self->error == ASYNC_ECANCELED) {
                 ASYNC_RAISE(ASYNC_ECANCELED);
             } else if (self->error != ASYNC_ECLOSED) {
+                async_event_clear(&self->server->room);
                 async__server_report(self->server, self->error);
-                ASYNC_AWAIT(async_sleep, ASYNC_SECONDS(1));
+                ASYNC_TRY {
+                    ASYNC_TIMEOUT(&self->pause, ASYNC_SECONDS(1)) {
+                        ASYNC_AWAIT(async_event_wait, &self->server->room);
+                    } ASYNC_END_TIMEOUT
+                } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
+                    /* It may be better now. */
+                } ASYNC_END_TRY
             }
         }
     } ASYNC_FINALLY {
@@ -574,13 +589,15 @@ ASYNC(async_start_server)
 {
     ASYNC_BEGIN(async_start_server);
     if (self->options != NULL) self->backlog = self->options->backlog;
+    if (self->options != NULL) self->flags = self->options->flags;
     if (async__server_address(self) != 0) ASYNC_RAISE(ASYNC_EINVAL);
     self->error = async__server_prepare(self->server, co, &self->handler,
                                         self->options);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
         ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
-                    (const struct sockaddr *)&self->address, self->backlog);
+                    (const struct sockaddr *)&self->address, self->backlog,
+                    self->flags);
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
     if (self->error == -EAFNOSUPPORT && self->ip == NULL) {
@@ -589,7 +606,7 @@ ASYNC(async_start_server)
         ASYNC_TRY {
             ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
                         (const struct sockaddr *)&self->address,
-                        self->backlog);
+                        self->backlog, self->flags);
         } ASYNC_EXCEPT_ALL(self->error) {}
         ASYNC_END_TRY
     }

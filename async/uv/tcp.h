@@ -150,7 +150,7 @@ ASYNC(async_tcp_connect)
     self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
-        async_operation_init(&self->connected, self->stream->loop,
+        async_operation_init(&self->connected, self->stream->resource.loop,
                              async__connect_cancel);
         self->request.data = &self->connected;
         uv_tcp_nodelay(&self->stream->handle.tcp, 1);

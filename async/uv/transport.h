@@ -2,7 +2,7 @@
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- *     struct client { async_protocol protocol;  async_uv_transport transport; };
+ *     struct client { async_protocol protocol; async_uv_transport transport; };
  *
  *     AWAIT(async_tcp_connect, &client->transport.stream, address);
  *     async_uv_transport_start(&client->transport, &client->protocol);
@@ -32,7 +32,7 @@ typedef struct async_uv_transport {
     size_t chunk_size;
     void (*lost)(struct async_uv_transport *transport, int loop_is);
     int error;
-    unsigned char events, queued, made, reading, shutting_down, closed;
+    unsigned char events, queued, made, reading, shut, closed;
     uv_shutdown_t shutdown;
 } async_uv_transport;
 
@@ -82,6 +82,9 @@ enum {
     ASYNC__EVENT_EOF = 8,
     ASYNC__EVENT_LOST = 16
 };
+/* What of the stream is at its end: a uv_shutdown() is under way; the peer has
+ * sent its last. */
+enum { ASYNC__WRITE_ENDING = 1, ASYNC__READ_ENDED = 2 };
 
 static async_uv_transport *async__uv_transport_of(async_transport *base)
 {
@@ -160,7 +163,8 @@ static void async__uv_transport_tell(async_uv_transport *transport,
         if (protocol->callbacks->eof_received != NULL)
             keep = protocol->callbacks->eof_received(protocol);
         async__uv_transport_called(
-            transport, keep, "Fatal error: protocol.eof_received() call failed.");
+            transport, keep,
+            "Fatal error: protocol.eof_received() call failed.");
         if (keep == 0) async_transport_close(base);
     }
     if (events & ASYNC__EVENT_LOST) {
@@ -234,7 +238,9 @@ static void async__uv_transport_on_alloc(uv_handle_t *handle, size_t suggested,
         size_t size = 0;
         buffer->base = (char *)protocol->callbacks->get_buffer(protocol, &size);
         buffer->len = buffer->base != NULL ? size : 0;
-        if (buffer->len == 0) transport->base.reading_paused = 1;
+        /* A protocol of Caesura's own may say: not in this poll. */
+        if (!protocol->at_once && buffer->len == 0) buffer->base = NULL;
+        if (buffer->base == NULL) transport->base.reading_paused = 1;
     } else {
         buffer->base = async__uv_read_buffer(transport->base.loop);
         buffer->len = buffer->base != NULL ? ASYNC__UV_READ_BUFFER : 0;
@@ -251,6 +257,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
         /* There is data, and nobody to take it: not now, or not until it is
          * resumed, or there is no memory. */
         if (transport->events & ASYNC__EVENT_DATA) return;
+        if (buffer->base != NULL) return;
         if (transport->base.reading_paused)
             async__uv_transport_read(&transport->base, 0);
         else
@@ -259,7 +266,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
     }
     if (got == UV_EOF) {
         async__uv_transport_read(&transport->base, 0);
-        transport->shutting_down |= 2;
+        transport->shut |= ASYNC__READ_ENDED;
         async__uv_transport_happened(transport, ASYNC__EVENT_EOF);
         return;
     }
@@ -291,8 +298,8 @@ static void async__uv_transport_read(async_transport *base, int on)
         uv_read_stop(&transport->stream.handle.stream);
         return;
     }
-    if (!transport->made || base->closing || transport->shutting_down & 2)
-        return;
+    if (!transport->made || base->closing) return;
+    if (transport->shut & ASYNC__READ_ENDED) return;
     error = uv_read_start(&transport->stream.handle.stream,
                           async__uv_transport_on_alloc,
                           async__uv_transport_on_read);
@@ -314,16 +321,17 @@ static size_t async__uv_transport_buffered(const async_transport *base)
 {
     const async_uv_transport *transport =
         (const async_uv_transport *)(const void *)base;
-    return transport->stream.state == ASYNC__OPEN
-               ? uv_stream_get_write_queue_size(&transport->stream.handle.stream)
+    return async_stream_is_open(&transport->stream)
+               ? uv_stream_get_write_queue_size(
+                     &transport->stream.handle.stream)
                : 0;
 }
 
 /* Closing has waited for the last to be out. */
 static void async__uv_transport_on_out(async_uv_transport *transport)
 {
-    if (transport->stream.state != ASYNC__OPEN) return;
-    if (transport->base.closing && !(transport->shutting_down & 1) &&
+    if (!async_stream_is_open(&transport->stream)) return;
+    if (transport->base.closing && !(transport->shut & ASYNC__WRITE_ENDING) &&
         async__uv_transport_buffered(&transport->base) == 0)
         async__uv_transport_begin_close(transport);
     else if (transport->base.writing_paused &&
@@ -388,7 +396,7 @@ static int async__uv_transport_write(async_transport *base,
     uv_buf_t some[16];
     size_t wanted = 0, i;
     int written = 0, error;
-    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
+    if (!async_stream_is_open(&transport->stream)) return ASYNC_ECLOSED;
     for (i = 0; i < count; i++) {
         if (i < sizeof some / sizeof *some) {
             some[i].base = (char *)(uintptr_t)lines[i].data;
@@ -425,7 +433,7 @@ static void async__uv_transport_on_shutdown(uv_shutdown_t *request, int status)
 {
     async_uv_transport *transport =
         async__uv_transport_of_handle(request->handle);
-    transport->shutting_down &= 2;
+    transport->shut &= ASYNC__READ_ENDED;
     if (status < 0 && status != UV_ECANCELED && status != UV_ENOTCONN)
         async__uv_transport_fail(transport, status);
     else
@@ -438,7 +446,7 @@ static int async__uv_transport_write_eof(async_transport *base)
     int error = uv_shutdown(&transport->shutdown,
                             &transport->stream.handle.stream,
                             async__uv_transport_on_shutdown);
-    if (!error) transport->shutting_down |= 1;
+    if (!error) transport->shut |= ASYNC__WRITE_ENDING;
     return error == UV_ENOTCONN ? 0 : error; /* it will be lost anyway */
 }
 
@@ -447,18 +455,19 @@ static int async__uv_transport_write_eof(async_transport *base)
 static void async__uv_transport_close(async_transport *base, int now)
 {
     async_uv_transport *transport = async__uv_transport_of(base);
-    if (transport->stream.state != ASYNC__OPEN) return;
+    if (!async_stream_is_open(&transport->stream)) return;
     async__uv_transport_read(base, 0);
-    if (now || (!(transport->shutting_down & 1) &&
+    if (now || (!(transport->shut & ASYNC__WRITE_ENDING) &&
                 async__uv_transport_buffered(base) == 0))
         async__uv_transport_begin_close(transport);
 }
 
 /* libuv has let go of the stream.  A loop that is gone, or about to, tells
  * nobody. */
-static void async__uv_transport_closed(async_stream *stream, int loop_is)
+static void async__uv_transport_closed(async__resource *resource, int loop_is)
 {
-    async_uv_transport *transport = async__uv_transport_of_stream(stream);
+    async_uv_transport *transport =
+        async__uv_transport_of_stream((async_stream *)(void *)resource);
     transport->closed = 1;
     if (loop_is != ASYNC__LOOP_GONE) async__uv_transport_drop_chunk(transport);
     transport->chunk = NULL;
@@ -474,7 +483,7 @@ static void async__uv_transport_closed(async_stream *stream, int loop_is)
 
 void async__uv_transport_fail(async_uv_transport *transport, int error)
 {
-    if (transport->stream.state != ASYNC__OPEN) return;
+    if (!async_stream_is_open(&transport->stream)) return;
     transport->error = error;
     async_transport_abort(&transport->base);
 }
@@ -487,9 +496,9 @@ int async_uv_transport_start(async_uv_transport *transport,
         async__uv_transport_close, async__uv_transport_read,
         async__uv_transport_buffered
     };
-    if (transport->stream.state != ASYNC__OPEN) return ASYNC_ECLOSED;
-    async_transport_init(&transport->base, &functions, transport->stream.loop,
-                         protocol);
+    if (!async_stream_is_open(&transport->stream)) return ASYNC_ECLOSED;
+    async_transport_init(&transport->base, &functions,
+                         transport->stream.resource.loop, protocol);
     transport->event.run = async__uv_transport_run;
     transport->chunk = NULL;
     transport->lost = NULL;
@@ -498,9 +507,9 @@ int async_uv_transport_start(async_uv_transport *transport,
     transport->queued = 0;
     transport->made = 0;
     transport->reading = 0;
-    transport->shutting_down = 0;
+    transport->shut = 0;
     transport->closed = 0;
-    transport->stream.closed = async__uv_transport_closed;
+    transport->stream.resource.closed = async__uv_transport_closed;
     async__uv_transport_happened(transport, ASYNC__EVENT_MADE);
     return 0;
 }

@@ -29,7 +29,7 @@
 #ifndef CAESURA_UV_UDP_H
 #define CAESURA_UV_UDP_H
 
-#include "request.h"
+#include "handle.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,20 +38,18 @@ extern "C" {
 #endif
 
 typedef struct async_udp {
+    async__resource resource; /* private; must be first */
     union {
         uv_handle_t any;
         uv_udp_t udp;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
-    async_loop *loop;
-    async_node resource;      /* among those that are closed with the loop */
-    async_operation *waiter;  /* of the task that receives */
-    struct async_udp_close *closers;
+    async_operation *waiter; /* of the task that receives */
     char *kept; /* the datagram that a cancelled receive had taken in */
     size_t kept_size;
     struct sockaddr_storage sender; /* of the one that has come last */
     int error; /* what a cancelled receive had been told */
-    unsigned char state, reading, starved, served;
+    unsigned char reading, starved, served;
     unsigned char has_kept, truncated; /* there is one kept; it was cut */
 } async_udp;
 
@@ -117,8 +115,7 @@ ASYNC(async_udp_open);
 struct async_udp_close {
     ASYNC_FRAME;
     async_udp *udp;
-    struct async_udp_close *next;
-    async_operation closed;
+    async__closer closer;
 };
 ASYNC(async_udp_close);
 
@@ -224,11 +221,9 @@ int async_udp_set_multicast_interface(async_udp *udp, const char *interface_);
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
-enum { ASYNC__UDP_UNOPENED, ASYNC__UDP_OPEN, ASYNC__UDP_CLOSING };
-
 static inline int async_udp_is_open(const async_udp *udp)
 {
-    return udp->state == ASYNC__UDP_OPEN;
+    return udp->resource.state == ASYNC__IS_OPEN;
 }
 
 /* Begins to close, from anywhere. */
@@ -268,20 +263,6 @@ int async_udp_address(struct sockaddr_storage *address, const char *ip,
     return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
 }
 
-/* Why a coroutine cannot wait for the socket, or 0.  Asked before anything in
- * its frame is known elsewhere, which an await that fails would leave so. */
-static int async__udp_check_task(const async_udp *udp, const async *co)
-{
-    if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
-    if (async_loop_of(co) != udp->loop) return ASYNC_EOTHERLOOP;
-    return 0;
-}
-static int async__udp_check(const async_udp *udp, const async *co)
-{
-    if (udp->state != ASYNC__UDP_OPEN) return ASYNC_ECLOSED;
-    return async__udp_check_task(udp, co);
-}
-
 /* --- opening and closing ------------------------------------------------- */
 
 static async_operation *async__udp_waiting(const async_udp *udp)
@@ -294,7 +275,7 @@ static async_operation *async__udp_waiting(const async_udp *udp)
 static void async__udp_forget_kept(async_udp *udp)
 {
     if (udp->kept != NULL)
-        async__release(udp->loop, udp->kept, udp->kept_size);
+        async__release(udp->resource.loop, udp->kept, udp->kept_size);
     udp->kept = NULL;
     udp->has_kept = 0;
 }
@@ -305,37 +286,21 @@ static void async__udp_stop_reading(async_udp *udp)
     udp->reading = 0;
 }
 
-/* The loop may be gone by now, and so may be those who close when the first
- * of them runs: nothing but what is here is looked at. */
-static void async__udp_on_close(uv_handle_t *handle)
-{
-    async_udp *udp = (async_udp *)handle->data;
-    struct async_udp_close *closer = udp->closers, *next;
-    if (udp->resource.link.prev != NULL) async__unlink(&udp->resource.link);
-    udp->state = ASYNC__UDP_UNOPENED;
-    for (; closer != NULL; closer = next) {
-        next = closer->next;
-        async__finish(&closer->closed.future, ASYNC__FINISHED, 0);
-    }
-}
-
 void async__udp_begin_close(async_udp *udp)
 {
     async_operation *waiter = async__udp_waiting(udp);
-    if (udp->state != ASYNC__UDP_OPEN) return;
+    if (udp->resource.state != ASYNC__IS_OPEN) return;
     async__udp_stop_reading(udp);
     async__udp_forget_kept(udp);
-    udp->state = ASYNC__UDP_CLOSING;
     udp->waiter = NULL;
     if (waiter != NULL)
         async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
-    uv_close(&udp->handle.any, async__udp_on_close);
+    async__resource_close(&udp->resource);
 }
 
 static void async__udp_close_resource(async_node *node)
 {
-    async__udp_begin_close(
-        (async_udp *)(void *)((char *)node - offsetof(async_udp, resource)));
+    async__udp_begin_close((async_udp *)(void *)node);
 }
 
 /* Makes the handle; the socket is open from then on, whatever comes of it. */
@@ -343,20 +308,16 @@ static int async__udp_init(async_udp *udp, async *co)
 {
     int error = async__uv_check(co);
     if (error) return error;
-    if (udp->state != ASYNC__UDP_UNOPENED) return ASYNC_EBUSY;
+    if (udp->resource.state != ASYNC__IS_SHUT) return ASYNC_EBUSY;
     error = uv_udp_init(async_uv_loop_of(async_loop_of(co)), &udp->handle.udp);
     if (error) return error;
-    udp->loop = async_loop_of(co);
     udp->waiter = NULL;
-    udp->closers = NULL;
     udp->kept = NULL;
     udp->error = 0;
-    udp->state = ASYNC__UDP_OPEN;
     udp->reading = udp->starved = udp->served = 0;
     udp->has_kept = udp->truncated = 0;
-    udp->handle.any.data = udp;
-    udp->resource.run = async__udp_close_resource;
-    async__uv_opened(udp->loop, &udp->resource);
+    async__resource_opened(&udp->resource, async_loop_of(co), &udp->handle.any,
+                           async__udp_close_resource);
     return 0;
 }
 
@@ -378,11 +339,11 @@ ASYNC(async_udp_bind)
 ASYNC(async_udp_connect)
 {
     ASYNC_BEGIN(async_udp_connect);
-    if (self->udp->state == ASYNC__UDP_UNOPENED && self->address != NULL) {
+    if (self->udp->resource.state == ASYNC__IS_SHUT && self->address != NULL) {
         self->error = async__udp_init(self->udp, co);
         self->opened = !self->error;
     } else {
-        self->error = async__udp_check(self->udp, co);
+        self->error = async__resource_check(&self->udp->resource, co);
     }
     if (!self->error)
         self->error = uv_udp_connect(&self->udp->handle.udp, self->address);
@@ -406,31 +367,15 @@ ASYNC(async_udp_open)
     ASYNC_END;
 }
 
-/* Nothing can hurry or stop it; who is cancelled learns it afterwards. */
-static int async__udp_goes_on(async_operation *operation)
-{
-    (void)operation;
-    return 0;
-}
-
-static void async__udp_close_begin(struct async_udp_close *self)
-{
-    struct async_udp_close **last = &self->udp->closers;
-    async__udp_begin_close(self->udp);
-    async_operation_init(&self->closed, self->udp->loop, async__udp_goes_on);
-    while (*last != NULL) last = &(*last)->next;
-    *last = self;
-}
-
 ASYNC(async_udp_close)
 {
     int error;
     ASYNC_BEGIN(async_udp_close);
-    if (self->udp->state == ASYNC__UDP_UNOPENED) ASYNC_RETURN();
-    error = async__udp_check_task(self->udp, co);
+    if (self->udp->resource.state == ASYNC__IS_SHUT) ASYNC_RETURN();
+    error = async__resource_check_task(&self->udp->resource, co);
     if (error) ASYNC_RAISE(error);
-    async__udp_close_begin(self);
-    ASYNC__AWAIT_REQUEST(&self->closed);
+    async__udp_begin_close(self->udp);
+    ASYNC__AWAIT_CLOSED(&self->udp->resource, &self->closer);
     ASYNC_END;
 }
 
@@ -500,7 +445,7 @@ static void async__udp_keep(async_udp *udp, const void *data, size_t size)
 {
     udp->kept = NULL;
     if (size > 0) {
-        udp->kept = (char *)async__allocate(udp->loop, size);
+        udp->kept = (char *)async__allocate(udp->resource.loop, size);
         if (udp->kept == NULL) {
             udp->error = ASYNC_ENOMEM;
             return;
@@ -528,7 +473,7 @@ static int async__receive_begin(struct async_udp_receive *self, async *co,
                                 int *error)
 {
     async_udp *udp = self->udp;
-    *error = async__udp_check(udp, co);
+    *error = async__resource_check(&udp->resource, co);
     if (*error) return 0;
     if (udp->waiter != NULL) {
         *error = ASYNC_EBUSY;
@@ -548,7 +493,7 @@ static int async__receive_begin(struct async_udp_receive *self, async *co,
             udp->reading = 1;
         }
         /* It can be given up at any time: libuv keeps nothing of it. */
-        async_operation_init(&self->arrival, udp->loop,
+        async_operation_init(&self->arrival, udp->resource.loop,
                              async_operation_cancelled);
         udp->waiter = &self->arrival;
         return 1;
@@ -621,13 +566,14 @@ static int async__send_begin(struct async_udp_send *self, async *co,
                              int *error)
 {
     uv_buf_t buffer;
-    *error = async__udp_check(self->udp, co);
+    *error = async__resource_check(&self->udp->resource, co);
     if (*error) return 0;
     *error = async__udp_try_send(self->udp, self->data, self->size,
                                  self->address);
     if (*error != UV_EAGAIN) return 0;
     buffer = uv_buf_init((char *)(uintptr_t)self->data, (unsigned)self->size);
-    async_operation_init(&self->sent, self->udp->loop, async__udp_goes_on);
+    async_operation_init(&self->sent, self->udp->resource.loop,
+                         async__closer_goes_on);
     self->request.data = &self->sent;
     *error = uv_udp_send(&self->request, &self->udp->handle.udp, &buffer, 1,
                          self->address, async__send_on_done);

@@ -3,16 +3,11 @@
 
 #include "../../async/uv/streams.h"
 
-/* print(..., line) */
-static void print_bytes(const char *before, async_bytes bytes)
+/* print(who, line) */
+static void print_line_of(const char *who, async_bytes line)
 {
-    size_t i;
-    printf("%s b'", before);
-    for (i = 0; i < bytes.size; i++) {
-        if (bytes.data[i] == '\n') printf("\\n");
-        else putchar(bytes.data[i]);
-    }
-    puts("'");
+    printf("%s ", who);
+    print_bytes(line.data, line.size, "\n");
 }
 
 struct handle {
@@ -30,11 +25,11 @@ static ASYNC(handle)
         AWAIT_INTO(self->line, async_stream_reader_readline,
                    &self->client->reader);
         if (self->line.size == 0) break;
-        print_bytes("server:", self->line);
+        print_line_of("server:", self->line);
         for (i = 0; i < self->line.size; i++)
-            self->upper[i] = (char)(self->line.data[i] >= 'a'
-                                        ? self->line.data[i] - 32
-                                        : self->line.data[i]);
+            self->upper[i] =
+                (char)(self->line.data[i] >= 'a' ? self->line.data[i] - 32
+                                                 : self->line.data[i]);
         async_stream_writer_write(&self->client->writer, self->upper,
                                   self->line.size);
         AWAIT(async_stream_writer_drain, &self->client->writer);
@@ -67,13 +62,13 @@ static ASYNC(program)
         async_stream_writer_write(&self->c.writer, messages[self->i], 6);
         AWAIT(async_stream_writer_drain, &self->c.writer);
         AWAIT_INTO(self->line, async_stream_reader_readline, &self->c.reader);
-        print_bytes("client:", self->line);
+        print_line_of("client:", self->line);
     }
     puts(boolean(async_stream_writer_can_write_eof(&self->c.writer)));
     async_stream_writer_write_eof(&self->c.writer);
     AWAIT_INTO(self->line, async_stream_reader_read, &self->c.reader,
                ASYNC_UNTIL_EOF);
-    print_bytes("client:", self->line);
+    print_line_of("client:", self->line);
     async_stream_writer_close(&self->c.writer);
     AWAIT(async_stream_writer_wait_closed, &self->c.writer);
     printf("closing %s\n",

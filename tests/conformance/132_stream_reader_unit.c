@@ -4,15 +4,9 @@
 
 #define E_RESET -10006
 
-static void print_bytes(async_bytes bytes, const char *end)
+static void print(async_bytes bytes, const char *end)
 {
-    size_t i;
-    printf("b'");
-    for (i = 0; i < bytes.size; i++) {
-        if (bytes.data[i] == '\n') printf("\\n");
-        else putchar(bytes.data[i]);
-    }
-    printf("'%s", end);
+    print_bytes(bytes.data, bytes.size, end);
 }
 static void feed(async_stream_reader *reader, const char *text)
 {
@@ -38,11 +32,11 @@ static ASYNC(program)
     async_stream_reader_init(&self->r, async_loop_of(co), NULL, 8);
     feed(&self->r, "ab\ncdef");
     AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->r);
-    print_bytes(self->bytes, " ");
+    print(self->bytes, " ");
     AWAIT_INTO(self->bytes, async_stream_reader_read, &self->r, 2);
-    print_bytes(self->bytes, " ");
+    print(self->bytes, " ");
     AWAIT_INTO(self->bytes, async_stream_reader_readexactly, &self->r, 2);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     ASYNC_SPAWN(self->reading, async_stream_reader_read, &self->r, 10);
     AWAIT(async_sleep, 0);
     ASYNC_TRY {
@@ -52,13 +46,13 @@ static ASYNC(program)
     } ASYNC_END_TRY
     feed(&self->r, "xyz");
     AWAIT_JOIN_INTO(self->bytes, self->reading);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     feed(&self->r, "k=v;rest");
     self->separator.data = ";";
     self->separator.size = 1;
     AWAIT_INTO(self->bytes, async_stream_reader_readuntil, &self->r,
                &self->separator, 1);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     ASYNC_SPAWN(self->exactly, async_stream_reader_readexactly, &self->r, 6);
     AWAIT(async_sleep, 0);
     feed(&self->r, "1");
@@ -67,14 +61,14 @@ static ASYNC(program)
         AWAIT_JOIN_INTO(self->bytes, self->exactly);
     } ASYNC_EXCEPT(ASYNC_EINCOMPLETE) {
         printf("IncompleteReadError ");
-        print_bytes(async_stream_reader_partial(&self->r), " 6\n");
+        print(async_stream_reader_partial(&self->r), " 6\n");
     } ASYNC_END_TRY
     printf("%s ", boolean(async_stream_reader_at_eof(&self->r)));
     AWAIT_INTO(self->bytes, async_stream_reader_read, &self->r,
                ASYNC_UNTIL_EOF);
-    print_bytes(self->bytes, " ");
+    print(self->bytes, " ");
     AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->r);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     async_stream_reader_destroy(&self->r);
 
     async_stream_reader_init(&self->r, async_loop_of(co), NULL, 4);
@@ -88,7 +82,7 @@ static ASYNC(program)
                (int)async_stream_reader_consumed(&self->r));
     } ASYNC_END_TRY
     AWAIT_INTO(self->bytes, async_stream_reader_read, &self->r, 5);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     feed(&self->r, "x\nnext\n");
     ASYNC_TRY {
         AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->r);
@@ -96,7 +90,7 @@ static ASYNC(program)
         puts("ValueError");
     } ASYNC_END_TRY
     AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->r);
-    print_bytes(self->bytes, "\n");
+    print(self->bytes, "\n");
     ASYNC_SPAWN(self->line, async_stream_reader_readline, &self->r);
     AWAIT(async_sleep, 0);
     async_stream_reader_set_exception(&self->r, E_RESET);
@@ -120,7 +114,7 @@ static ASYNC(program)
         AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->r);
         if (self->bytes.size == 0) break;
         if (self->i++ > 0) printf(", ");
-        print_bytes(self->bytes, "");
+        print(self->bytes, "");
     }
     puts("]");
     async_stream_reader_destroy(&self->r);

@@ -8,19 +8,6 @@
 
 #define PIPE ASYNC_PIPE
 
-/* repr() of bytes */
-static void print_bytes(const char *data, size_t size)
-{
-    size_t i;
-    printf("b'");
-    for (i = 0; i < size; i++)
-        if (data[i] == '\n')
-            printf("\\n");
-        else
-            putchar(data[i]);
-    printf("'");
-}
-
 /* [line async for line in stream], with both brackets */
 struct print_lines {
     ASYNC_FRAME;
@@ -39,7 +26,7 @@ static ASYNC(print_lines)
         if (self->length > 0 &&
             (self->n == 0 || self->line[self->length - 1] == '\n')) {
             printf(self->lines++ ? ", " : "");
-            print_bytes(self->line, self->length);
+            print_bytes(self->line, self->length, "");
             self->length = 0;
         }
         if (self->n == 0) break;
@@ -104,10 +91,9 @@ static ASYNC(program)
     AWAIT_INTO(self->code, async_process_communicate, &self->p, "input\n", 6,
                &self->out, &self->err);
     printf("(");
-    print_bytes(self->out.data, self->out.size);
-    printf(", ");
-    print_bytes(self->err.data, self->err.size);
-    printf(") %d\n", self->p.returncode);
+    print_bytes(self->out.data, self->out.size, ", ");
+    print_bytes(self->err.data, self->err.size, ")");
+    printf(" %d\n", self->p.returncode);
     async_buffer_free(&self->out);
     async_buffer_free(&self->err);
     AWAIT(async_process_close, &self->p);
@@ -153,10 +139,8 @@ static ASYNC(program)
     AWAIT_GATHER(&self->both, CO(read_all, &self->a.output, self->a_text),
                  CO(read_all, &self->b.output, self->b_text));
     printf("[");
-    print_bytes(self->a_text, GATHERED(&self->both, 0, read_all));
-    printf(", ");
-    print_bytes(self->b_text, GATHERED(&self->both, 1, read_all));
-    printf("]\n");
+    print_bytes(self->a_text, GATHERED(&self->both, 0, read_all), ", ");
+    print_bytes(self->b_text, GATHERED(&self->both, 1, read_all), "]\n");
     async_gather_clear(&self->both);
     AWAIT_GATHER(&self->both, CO(async_process_wait, &self->a),
                  CO(async_process_wait, &self->b));

@@ -115,4 +115,20 @@ static inline const char *boolean(int truth)
     return truth ? "True" : "False";
 }
 
+/* print(bytes, end=end) */
+static inline void print_bytes(const char *data, size_t size, const char *end)
+{
+    size_t i;
+    printf("b'");
+    for (i = 0; i < size; i++) {
+        if (data[i] == '\n')
+            printf("\\n");
+        else if (data[i] == '\r')
+            printf("\\r");
+        else
+            putchar(data[i]);
+    }
+    printf("'%s", end);
+}
+
 #endif

@@ -2,16 +2,9 @@
 
 #include "../../async/streams.h"
 
-static void print_bytes(async_bytes bytes)
+static void print(async_bytes bytes)
 {
-    size_t i;
-    printf("b'");
-    for (i = 0; i < bytes.size; i++) {
-        if (bytes.data[i] == '\n') printf("\\n");
-        else if (bytes.data[i] == '\r') printf("\\r");
-        else putchar(bytes.data[i]);
-    }
-    puts("'");
+    print_bytes(bytes.data, bytes.size, "\n");
 }
 
 struct program {
@@ -32,14 +25,14 @@ static ASYNC(program)
     for (self->i = 0; self->i < 3; self->i++) {
         AWAIT_INTO(self->bytes, async_stream_reader_readuntil, &self->r,
                    separators, 3);
-        print_bytes(self->bytes);
+        print(self->bytes);
     }
     ASYNC_TRY {
         AWAIT_INTO(self->bytes, async_stream_reader_readuntil, &self->r,
                    separators, 3);
     } ASYNC_EXCEPT(ASYNC_EINCOMPLETE) {
         printf("IncompleteReadError ");
-        print_bytes(async_stream_reader_partial(&self->r));
+        print(async_stream_reader_partial(&self->r));
     } ASYNC_END_TRY
     async_stream_reader_destroy(&self->r);
     ASYNC_END;

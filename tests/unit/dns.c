@@ -8,104 +8,9 @@
 #include "../../async/test/virtual.h"
 #include "../../async/uv/connect.h"
 
-#include "unit.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "sockets.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static const char *name_of(int error)
-{
-    const char *name = async_error_name(error);
-    if (error == 0) return "ok";
-    return name != NULL ? name : uv_err_name(error);
-}
-
-/* Descriptors that are open. */
-static int descriptors(void)
-{
-    int fd, open = 0;
-    for (fd = 0; fd < 256; fd++) open += fcntl(fd, F_GETFD) >= 0;
-    return open;
-}
-
-/* Lets the program open only so many more descriptors, or again as it was. */
-static struct rlimit unlimited;
-static void limit_descriptors(int more)
-{
-    struct rlimit limited;
-    int fds[8] = { 0 }; /* the lowest that are free; others may lie between */
-    int fd, i;
-    for (i = 0; i <= more; i++) fds[i] = dup(0);
-    fd = fds[more];
-    for (i = 0; i <= more; i++) close(fds[i]);
-    getrlimit(RLIMIT_NOFILE, &unlimited);
-    limited = unlimited;
-    limited.rlim_cur = (rlim_t)fd;
-    setrlimit(RLIMIT_NOFILE, &limited);
-}
-static void unlimit_descriptors(void)
-{
-    setrlimit(RLIMIT_NOFILE, &unlimited);
-}
-
-static int say_report(async_loop *loop, const async_exception_context *context,
-                      void *argument)
-{
-    (void)loop;
-    (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-/* An allocator that counts, and refuses the one with a certain index. */
-static long allocations, refuse_at = -1, live;
-static void *allocate(void *context, size_t size)
-{
-    void *memory;
-    (void)context;
-    if (allocations++ == refuse_at) return NULL;
-    memory = malloc(size);
-    live += memory != NULL;
-    return memory;
-}
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    live--;
-    free(memory);
-}
-static const async_allocator own_allocator = { allocate, release, NULL };
-
-/* Runs it on a loop, in which then nothing must be left.  Returns its error. */
-static int run_counted(async_object program)
-{
-    async_uv_loop loop;
-    int open, error;
-    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
-    async_loop_close(&loop.base); /* libuv has opened what it keeps */
-    open = descriptors();
-    allocations = live = 0;
-    async_uv_loop_init(&loop, NULL, &own_allocator);
-    async_loop_set_exception_handler(&loop.base, say_report, NULL);
-    error = async_loop_run_until_complete(&loop.base, program);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_int_equal(descriptors(), open);
-    assert_int_equal(live, 0);
-    return error;
-}
-static void run(async_object program)
-{
-    assert_int_equal(run_counted(program), 0);
-}
 
 /* Addresses on this machine, in a list as async_getaddrinfo() makes it. */
 enum { PLACES = 6 };
@@ -141,15 +46,7 @@ static int raw_listen_at(const char *ip, int backlog, int *port)
     }
     assert_int_equal(listen(fd, backlog), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&here, &size), 0);
-    *port = ntohs(((struct sockaddr_in *)&here)->sin_port); /* in6's too */
-    return fd;
-}
-static int raw_listen(int backlog, int *port)
-{
-    int fd;
-    *port = 0;
-    fd = raw_listen_at("127.0.0.1", backlog, port);
-    assert_true(fd >= 0);
+    *port = port_of(&here);
     return fd;
 }
 static int refused_port(void)
@@ -157,30 +54,6 @@ static int refused_port(void)
     int port;
     close(raw_listen(1, &port));
     return port;
-}
-
-/* A port to which nobody can connect for a while: its queue is full. */
-typedef struct deaf {
-    int listener, port, full[4];
-} deaf;
-static void deaf_open(deaf *d)
-{
-    struct sockaddr_storage there;
-    int i;
-    d->listener = raw_listen(0, &d->port);
-    async_tcp_address(&there, "127.0.0.1", d->port);
-    for (i = 0; i < 4; i++) {
-        d->full[i] = socket(AF_INET, SOCK_STREAM, 0);
-        fcntl(d->full[i], F_SETFL, O_NONBLOCK);
-        connect(d->full[i], (struct sockaddr *)&there,
-                sizeof(struct sockaddr_in));
-    }
-}
-static void deaf_close(deaf *d)
-{
-    int i;
-    for (i = 0; i < 4; i++) close(d->full[i]);
-    close(d->listener);
 }
 
 /* The port that a stream is connected to, or 0. */
@@ -192,7 +65,7 @@ static int peer_of(async_stream *stream)
         uv_tcp_getpeername(&stream->handle.tcp, (struct sockaddr *)&name,
                            &size) != 0)
         return 0;
-    return ntohs(((struct sockaddr_in *)&name)->sin_port);
+    return port_of(&name);
 }
 
 /* One operation each, which says what came of it, cancellation too. */
@@ -285,34 +158,6 @@ static ASYNC(say_host)
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
     say("connect:%s", name_of(self->error));
-    ASYNC_END;
-}
-
-/* Whether a task waits for an operation; and whether that is over, but the
- * task has not run since. */
-static int waits(const async_task *task)
-{
-    const async *co = async_task_get_coro(task);
-    return !async_task_done(task) && !(co->flags & ASYNC__IS_SLEEPING) &&
-           co->wait.future != NULL;
-}
-static int woken(const async_task *task)
-{
-    return waits(task) &&
-           async_future_done(async_task_get_coro(task)->wait.future);
-}
-struct until_waiting { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_waiting)
-{
-    ASYNC_BEGIN(until_waiting);
-    while (!waits(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-struct until_woken { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_woken)
-{
-    ASYNC_BEGIN(until_woken);
-    while (!woken(self->task)) ASYNC_SUSPEND;
     ASYNC_END;
 }
 
@@ -1085,16 +930,13 @@ static ASYNC(with_memory)
 
 static void at_each_allocation_there_may_be_no_memory(void **s)
 {
-    long at, last;
+    long index, last;
     int error, failed = 0;
     (void)s;
-    refuse_at = -1;
     run(CO(with_memory));
-    last = allocations;
-    for (at = 0; at < last; at++) {
-        refuse_at = at;
-        error = run_counted(CO(with_memory));
-        refuse_at = -1;
+    last = memory.asked;
+    for (index = 0; index < last; index++) {
+        error = run_refusing(CO(with_memory), index, 1);
         assert_true(error == 0 || error == ASYNC_ENOMEM);
         failed += error != 0;
     }
@@ -1241,17 +1083,17 @@ static void one_left_behind_may_outlive_a_borrowed_loop(void **s)
     (void)s;
     assert_non_null(loop);
     uv_loop_init(&host);
-    allocations = live = 0;
-    async_uv_loop_init(loop, &host, &own_allocator);
+    memory_begin();
+    async_uv_loop_init(loop, &host, &counting_allocator);
     assert_int_equal(
         async_loop_run_until_complete(&loop->base, CO(leave_behind)), 0);
     async_loop_close(&loop->base);
     free(loop);
-    assert_true(live > 0);
+    assert_true(memory.live > 0);
     busy_end();
     uv_run(&host, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&host), 0);
-    assert_int_equal(live, 0);
+    assert_int_equal(memory.live, 0);
     assert_said("ASYNC_ETIMEDOUT");
 }
 

@@ -7,57 +7,8 @@
 #define ASYNC_IMPLEMENTATION
 #define ASYNC_USER_ERRORS(X) X(EVALUE, -10001, "bad value")
 
-#include <uv.h>
+#include "refusing.h"
 
-/* What the system may refuse: the nth call of each from now on; 0: none. */
-static int refuse_thread, refuse_mutex, refuse_condition;
-static int refused(int *countdown)
-{
-    return *countdown > 0 && --*countdown == 0;
-}
-static inline int test_thread_create(uv_thread_t *thread, uv_thread_cb entry,
-                                     void *argument)
-{
-    if (refused(&refuse_thread)) return UV_EAGAIN;
-    return uv_thread_create(thread, entry, argument);
-}
-static inline int test_mutex_init(uv_mutex_t *mutex)
-{
-    return refused(&refuse_mutex) ? UV_ENOMEM : uv_mutex_init(mutex);
-}
-static inline int test_cond_init(uv_cond_t *condition)
-{
-    return refused(&refuse_condition) ? UV_ENOMEM : uv_cond_init(condition);
-}
-/* libuv closes descriptors by a system call of its own, which the thread
- * sanitizer does not see: it takes one that another thread gets next for the
- * same.  So they are opened one after the other, and what is left not told. */
-static uv_mutex_t one_loop;
-static uv_once_t one_loop_once = UV_ONCE_INIT;
-static void init_one_loop(void)
-{
-    uv_mutex_init(&one_loop);
-}
-static inline int test_loop_init(uv_loop_t *loop)
-{
-    int error;
-    uv_once(&one_loop_once, init_one_loop);
-    uv_mutex_lock(&one_loop);
-    error = uv_loop_init(loop);
-    uv_mutex_unlock(&one_loop);
-    return error;
-}
-#ifdef __SANITIZE_THREAD__
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:^uv_pipe$\nrace:^uv_async_init$\n";
-}
-#endif
-#define uv_loop_init test_loop_init
-#define uv_thread_create test_thread_create
-#define uv_mutex_init test_mutex_init
-#define uv_cond_init test_cond_init
 static void trapped(const char *message);
 #define ASYNC_TRAP(message) trapped(message)
 #include "../../async/test/virtual.h"
@@ -66,65 +17,28 @@ static void trapped(const char *message);
 #undef uv_thread_create
 #undef uv_loop_init
 
-#include "unit.h"
-
-#include <stdlib.h>
+#include "uv.h"
 
 /* --- helpers ------------------------------------------------------------- */
 
 static async_executor pool;
 static async_uv_loop loop;
 
-static const char *name_of(int error)
-{
-    const char *name = async_error_name(error);
-    if (error == 0) return "ok";
-    return name != NULL ? name : uv_err_name(error);
-}
-
-static int say_report(async_loop *base, const async_exception_context *context,
-                      void *argument)
-{
-    (void)base, (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-/* A block of memory may be refused: the nth from now on, and all after it. */
-static int allowed = -1, blocks;
-static void *allocate(void *context, size_t size)
-{
-    void *memory;
-    (void)context;
-    if (__atomic_load_n(&allowed, __ATOMIC_RELAXED) == 0) return NULL;
-    if (__atomic_load_n(&allowed, __ATOMIC_RELAXED) > 0)
-        __atomic_sub_fetch(&allowed, 1, __ATOMIC_RELAXED);
-    memory = malloc(size);
-    if (memory != NULL) __atomic_add_fetch(&blocks, 1, __ATOMIC_RELAXED);
-    return memory;
-}
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context, (void)size;
-    __atomic_sub_fetch(&blocks, 1, __ATOMIC_RELAXED);
-    free(memory);
-}
-static const async_allocator counting = { allocate, release, NULL };
-
 /* Runs it on a new loop, with an executor of so many threads beside it, and
  * looks that nothing is left. */
-static void run_with(unsigned threads, async_object program)
+static void run_in_threads(unsigned threads, async_object program)
 {
-    assert_int_equal(async_uv_loop_init(&loop, NULL, &counting), 0);
+    assert_int_equal(async_uv_loop_init(&loop, NULL, &counting_allocator), 0);
     async_loop_set_exception_handler(&loop.base, say_report, NULL);
     if (threads > 0)
-        assert_int_equal(async_executor_init(&pool, threads, &counting), 0);
+        assert_int_equal(
+            async_executor_init(&pool, threads, &counting_allocator), 0);
     assert_int_equal(async_loop_run_until_complete(&loop.base, program), 0);
     assert_int_equal(loop.held, 0);
     if (threads > 0) async_executor_destroy(&pool);
     assert_int_equal(async_loop_count_tasks(&loop.base), 0);
     assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_int_equal(blocks, 0);
+    assert_int_equal(memory.live, 0);
 }
 
 /* A job that says that it has begun, and then waits to be let go. */
@@ -174,24 +88,6 @@ static ASYNC_JOB(notes)
     return 0;
 }
 
-/* Awaits an object, and says how that ended. */
-struct say_end {
-    ASYNC_FRAME;
-    const char *label;
-    async_task *task;
-    int error;
-};
-static ASYNC(say_end)
-{
-    ASYNC_BEGIN(say_end);
-    ASYNC_TRY {
-        AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {}
-    ASYNC_END_TRY
-    say("%s:%s", self->label, name_of(self->error));
-    ASYNC_END;
-}
-
 /* --- functions ----------------------------------------------------------- */
 
 static uv_thread_t main_thread;
@@ -221,7 +117,7 @@ static void a_function_runs_in_a_thread_and_its_result_is_the_awaits(void **s)
 {
     (void)s;
     main_thread = uv_thread_self();
-    run_with(1, CO(call_function));
+    run_in_threads(1, CO(call_function));
     assert_said("7 0 7 0 0");
 }
 
@@ -253,7 +149,7 @@ static ASYNC(call_failing)
 static void a_negative_result_is_raised(void **s)
 {
     (void)s;
-    run_with(1, CO(call_failing));
+    run_in_threads(1, CO(call_failing));
     assert_said("EVALUE EVALUE ASYNC_EINVAL ASYNC_EINVAL ASYNC_ESTOPFUTURE "
                 "ASYNC_ESTOPFUTURE ASYNC_ECANCELED ASYNC_ECANCELED");
 }
@@ -292,7 +188,7 @@ static ASYNC(use_jobs)
 static void a_job_has_typed_arguments_and_a_typed_result(void **s)
 {
     (void)s;
-    run_with(1, CO(use_jobs));
+    run_in_threads(1, CO(use_jobs));
     assert_said("7 0.75 9 3.50 EVALUE 9 2");
 }
 
@@ -311,7 +207,7 @@ static ASYNC(gather_jobs)
 static void jobs_are_gathered_as_coroutines_are(void **s)
 {
     (void)s;
-    run_with(2, CO(gather_jobs));
+    run_in_threads(2, CO(gather_jobs));
     assert_said("2 3 4");
 }
 
@@ -375,7 +271,7 @@ static void a_thousand_jobs_through_four_threads(void **s)
     memset(squares, -1, sizeof squares);
     at_work = most_at_work = taken = 0;
     assert_int_equal(uv_barrier_init(&four, 4), 0);
-    run_with(4, CO(thousand));
+    run_in_threads(4, CO(thousand));
     uv_barrier_destroy(&four);
     assert_int_equal(most_at_work, 4);
     assert_said("1000 ended, 0 wrong");
@@ -417,7 +313,7 @@ static void results_come_in_the_order_of_completion(void **s)
 {
     (void)s;
     open_gates();
-    run_with(3, CO(complete));
+    run_in_threads(3, CO(complete));
     close_gates();
     assert_said("2 0 1");
 }
@@ -444,7 +340,7 @@ static void jobs_begin_in_the_order_in_which_they_were_handed_over(void **s)
     int i;
     (void)s;
     jobs_begun = 0;
-    run_with(1, CO(in_turn));
+    run_in_threads(1, CO(in_turn));
     for (i = 0; i < 100; i++) assert_int_equal(order_of_jobs[i], i);
 }
 
@@ -475,8 +371,8 @@ static void a_job_that_blocks_does_not_hold_the_loop_up(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(tick_beside, &pool));
-    run_with(0, CO(tick_beside, NULL));
+    run_in_threads(1, CO(tick_beside, &pool));
+    run_in_threads(0, CO(tick_beside, NULL));
     close_gates();
     assert_said("7 7");
 }
@@ -503,15 +399,15 @@ static ASYNC(cancel_both)
         uv_sem_wait(&gates[self->i].begun);
     async_task_cancel(self->queued);
     async_task_cancel(self->running[0]);
-    AWAIT(say_end, "queued", self->queued);
+    AWAIT(say_end, self->queued, "queued");
     AWAIT(async_sleep, ASYNC_MS(5));
     say("running:%d", !async_task_done(self->running[0]));
     for (self->i = 0; self->i < self->threads; self->i++)
         uv_sem_post(&gates[self->i].go);
-    AWAIT(say_end, "cancelled", self->running[0]);
+    AWAIT(say_end, self->running[0], "cancelled");
     say("%d", gates[0].ended);
     for (self->i = 1; self->i < self->threads; self->i++)
-        AWAIT(say_end, "other", self->running[self->i]);
+        AWAIT(say_end, self->running[self->i], "other");
     say("runs:%d", self->runs);
     ASYNC_END;
 }
@@ -519,7 +415,7 @@ static void a_queued_job_is_taken_back_and_a_running_one_waited_for(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(cancel_both, &pool, 1));
+    run_in_threads(1, CO(cancel_both, &pool, 1));
     close_gates();
     assert_said("queued:ASYNC_ECANCELED running:1 cancelled:ASYNC_ECANCELED 1 "
                 "runs:0");
@@ -528,7 +424,7 @@ static void so_it_is_in_libuvs_threads(void **s)
 {
     (void)s;
     open_gates();
-    run_with(0, CO(cancel_both, NULL, 4));
+    run_in_threads(0, CO(cancel_both, NULL, 4));
     close_gates();
     assert_said("queued:ASYNC_ECANCELED running:1 cancelled:ASYNC_ECANCELED 1 "
                 "other:ok other:ok other:ok runs:0");
@@ -562,7 +458,7 @@ static void a_timeout_is_raised_when_the_job_has_ended(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(times_out));
+    run_in_threads(1, CO(times_out));
     close_gates();
     assert_said("now ASYNC_ETIMEDOUT 1");
 }
@@ -600,7 +496,7 @@ static void cancelled_wherever_it_stands_a_job_ends(void **s)
 {
     (void)s;
     taken = 4; /* nobody meets */
-    run_with(4, CO(cancel_many));
+    run_in_threads(4, CO(cancel_many));
     assert_said("5000");
 }
 
@@ -624,11 +520,11 @@ static ASYNC(shut_down)
     say("%d", async_executor_shutdown(&pool, 0, self->cancel));
     AWAIT_CATCH(self->error, notes, &pool, &self->runs);
     say("%s", name_of(self->error));
-    if (self->cancel) AWAIT(say_end, "queued", self->queued);
+    if (self->cancel) AWAIT(say_end, self->queued, "queued");
     uv_sem_post(&gates[0].go);
-    AWAIT(say_end, "running", self->running);
-    if (!self->cancel) AWAIT(say_end, "queued", self->queued);
-    AWAIT(say_end, "second", self->second);
+    AWAIT(say_end, self->running, "running");
+    if (!self->cancel) AWAIT(say_end, self->queued, "queued");
+    AWAIT(say_end, self->second, "second");
     say("runs:%d", self->runs);
     ASYNC_END;
 }
@@ -636,7 +532,7 @@ static void what_an_executor_has_taken_it_does_before_it_ends(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(shut_down, .cancel = 0));
+    run_in_threads(1, CO(shut_down, .cancel = 0));
     close_gates();
     assert_said("0 ASYNC_ECLOSED running:ok queued:ok second:ok runs:2");
 }
@@ -644,7 +540,7 @@ static void shut_down_with_cancel_it_does_not_begin_what_waits(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(shut_down, .cancel = 1));
+    run_in_threads(1, CO(shut_down, .cancel = 1));
     close_gates();
     assert_said("0 ASYNC_ECLOSED queued:ASYNC_ECANCELED running:ok "
                 "second:ASYNC_ECANCELED runs:0");
@@ -655,7 +551,7 @@ struct destroy_early { ASYNC_FRAME; async_task *tasks[3]; int runs, i; };
 static ASYNC(destroy_early)
 {
     ASYNC_BEGIN(destroy_early);
-    assert_int_equal(async_executor_init(&pool, 2, &counting), 0);
+    assert_int_equal(async_executor_init(&pool, 2, &counting_allocator), 0);
     for (self->i = 0; self->i < 3; self->i++)
         self->tasks[self->i] =
             async_create_task(CO(notes, &pool, &self->runs));
@@ -665,13 +561,13 @@ static ASYNC(destroy_early)
     say("%d", self->runs);
     async_task_cancel(self->tasks[2]); /* too late to be taken back */
     for (self->i = 0; self->i < 3; self->i++)
-        AWAIT(say_end, "task", self->tasks[self->i]);
+        AWAIT(say_end, self->tasks[self->i], "task");
     ASYNC_END;
 }
 static void an_executor_may_go_before_its_results_are_seen(void **s)
 {
     (void)s;
-    run_with(0, CO(destroy_early));
+    run_in_threads(0, CO(destroy_early));
     assert_said("3 task:ok task:ok task:ASYNC_ECANCELED");
 }
 
@@ -695,7 +591,7 @@ struct close_beside {
 static ASYNC(close_beside)
 {
     ASYNC_BEGIN(close_beside);
-    assert_int_equal(async_executor_init(&pool, 1, &counting), 0);
+    assert_int_equal(async_executor_init(&pool, 1, &counting_allocator), 0);
     assert_int_equal(async_loop_set_default_executor(async_loop_of(co), &pool),
                      0);
     self->running = async_create_task(CO(passes, NULL, &gates[0]));
@@ -708,9 +604,9 @@ static ASYNC(close_beside)
     AWAIT(async_sleep, ASYNC_MS(1));
     say("%d", async_task_done(self->closing));
     uv_sem_post(&gates[0].go);
-    AWAIT(say_end, "closing", self->closing);
-    AWAIT(say_end, "running", self->running);
-    AWAIT(say_end, "queued", self->queued);
+    AWAIT(say_end, self->closing, "closing");
+    AWAIT(say_end, self->running, "running");
+    AWAIT(say_end, self->queued, "queued");
     say("%d", self->runs);
     /* It is the default one no more. */
     AWAIT(notes, NULL, &self->runs);
@@ -720,7 +616,7 @@ static void closing_waits_for_the_jobs_and_not_with_the_loop(void **s)
 {
     (void)s;
     open_gates();
-    run_with(0, CO(close_beside));
+    run_in_threads(0, CO(close_beside));
     close_gates();
     assert_said("0 closed closing:ok running:ok queued:ok 1");
 }
@@ -728,7 +624,7 @@ static void closing_goes_on_when_it_is_cancelled(void **s)
 {
     (void)s;
     open_gates();
-    run_with(0, CO(close_beside, .cancel = 1));
+    run_in_threads(0, CO(close_beside, .cancel = 1));
     close_gates();
     assert_said("0 closed closing:ASYNC_ECANCELED running:ok queued:ok 1");
 }
@@ -764,14 +660,14 @@ static ASYNC(shut_down_inside)
 static void a_job_cannot_wait_for_the_end_of_its_own_executor(void **s)
 {
     (void)s;
-    run_with(2, CO(shut_down_inside, waits_for_itself));
+    run_in_threads(2, CO(shut_down_inside, waits_for_itself));
     assert_said("ASYNC_EDEADLOCK ASYNC_ECLOSED");
 }
 static void nor_destroy_it(void **s)
 {
     (void)s;
     trap_words[0] = '\0';
-    run_with(2, CO(shut_down_inside, destroys_itself));
+    run_in_threads(2, CO(shut_down_inside, destroys_itself));
     assert_said("ok ASYNC_ECLOSED");
     assert_non_null(strstr(trap_words, "destroyed by one of its own jobs"));
 }
@@ -979,7 +875,7 @@ static ASYNC(ask)
 static void a_job_can_run_coroutines_on_the_loop_and_on_its_own(void **s)
 {
     (void)s;
-    run_with(1, CO(ask));
+    run_in_threads(1, CO(ask));
     assert_said("315 318");
 }
 
@@ -1041,7 +937,7 @@ static void a_job_sees_the_tasks_context_variables_of_its_begin(void **s)
 {
     (void)s;
     open_gates();
-    run_with(1, CO(with_context));
+    run_in_threads(1, CO(with_context));
     close_gates();
     assert_said("9 11 11 9 11 2");
     assert_int_equal(ASYNC_CONTEXTVAR_GET(&variable), -1);
@@ -1055,24 +951,28 @@ static void without_a_thread_there_is_no_executor(void **s)
     (void)s;
     for (i = 1; i <= 4; i++) {
         refuse_thread = i;
-        assert_int_equal(async_executor_init(&pool, 4, &counting), UV_EAGAIN);
+        assert_int_equal(async_executor_init(&pool, 4, &counting_allocator),
+                         UV_EAGAIN);
         assert_int_equal(refuse_thread, 0);
-        assert_int_equal(blocks, 0);
+        assert_int_equal(memory.live, 0);
     }
     refuse_thread = 5;
-    assert_int_equal(async_executor_init(&pool, 4, &counting), 0);
+    assert_int_equal(async_executor_init(&pool, 4, &counting_allocator), 0);
     refuse_thread = 0;
     async_executor_destroy(&pool);
     refuse_mutex = 1;
-    assert_int_equal(async_executor_init(&pool, 4, &counting), UV_ENOMEM);
+    assert_int_equal(async_executor_init(&pool, 4, &counting_allocator),
+                     UV_ENOMEM);
     for (i = 1; i <= 2; i++) {
         refuse_condition = i;
-        assert_int_equal(async_executor_init(&pool, 4, &counting), UV_ENOMEM);
+        assert_int_equal(async_executor_init(&pool, 4, &counting_allocator),
+                         UV_ENOMEM);
     }
-    allowed = 0;
-    assert_int_equal(async_executor_init(&pool, 4, &counting), ASYNC_ENOMEM);
-    allowed = -1;
-    assert_int_equal(blocks, 0);
+    memory_refuse(LONG_MAX);
+    assert_int_equal(async_executor_init(&pool, 4, &counting_allocator),
+                     ASYNC_ENOMEM);
+    memory_refuse(0);
+    assert_int_equal(memory.live, 0);
 }
 
 struct without_memory {
@@ -1109,15 +1009,16 @@ static void whatever_memory_is_missing_a_job_ends_with_an_error(void **s)
     (void)s;
     assert_int_equal(async_executor_init(&pool, 2, NULL), 0);
     for (n = 0; error == ASYNC_ENOMEM && n < 1000; n++) {
-        assert_int_equal(async_uv_loop_init(&loop, NULL, &counting), 0);
+        assert_int_equal(async_uv_loop_init(&loop, NULL, &counting_allocator),
+                         0);
         async_loop_set_exception_handler(&loop.base, keep_quiet, NULL);
-        allowed = n;
+        memory_refuse_later(n, LONG_MAX);
         error = async_loop_run_until_complete(&loop.base, CO(without_memory));
-        allowed = -1;
+        memory_refuse(0);
         failures += error == ASYNC_ENOMEM;
         assert_int_equal(loop.held, 0);
         assert_int_equal(async_loop_close(&loop.base), 0);
-        assert_int_equal(blocks, 0);
+        assert_int_equal(memory.live, 0);
     }
     assert_int_equal(error, 0);
     assert_true(failures > 0);
@@ -1140,11 +1041,11 @@ static ASYNC(catch_all)
 }
 static void a_coroutine_without_a_task_cannot_wait_for_a_thread(void **s)
 {
-    static char memory[8192];
+    static char place[8192];
     async co;
     (void)s;
     assert_int_equal(async_executor_init(&pool, 1, NULL), 0);
-    assert_int_equal(async_init(&co, memory, sizeof memory, CO(catch_all)), 0);
+    assert_int_equal(async_init(&co, place, sizeof place, CO(catch_all)), 0);
     assert_int_equal(async_send(&co), 0);
     async_close(&co);
     async_executor_destroy(&pool);

@@ -1,77 +1,10 @@
-/* What the tests of I/O share: errors by name, descriptors that are counted and
- * can run out, operations on streams that say what came of them. */
-#ifndef IO_H
-#define IO_H
+/* What the unit tests of streams share: operations that say what came of them. */
+#ifndef UNIT_IO_H
+#define UNIT_IO_H
 
 #include "../../async/uv/listener.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-static inline const char *name_of(int error)
-{
-    const char *name = async_error_name(error);
-    if (error == 0) return "ok";
-    /* which of the two comes depends on who notices first */
-    if (error == -ECONNRESET || error == -EPIPE) return "broken";
-    return name != NULL ? name : uv_err_name(error);
-}
-
-/* Descriptors that are open. */
-static inline int descriptors(void)
-{
-    int fd, open = 0;
-    for (fd = 0; fd < 256; fd++) open += fcntl(fd, F_GETFD) >= 0;
-    return open;
-}
-
-/* Lets the program open only so many more descriptors, or again as it was. */
-static struct rlimit unlimited;
-static inline void limit_descriptors(int more)
-{
-    struct rlimit limited;
-    int fd = dup(0); /* the lowest that is free */
-    close(fd);
-    getrlimit(RLIMIT_NOFILE, &unlimited);
-    limited = unlimited;
-    limited.rlim_cur = (rlim_t)(fd + more);
-    setrlimit(RLIMIT_NOFILE, &limited);
-}
-static inline void unlimit_descriptors(void)
-{
-    setrlimit(RLIMIT_NOFILE, &unlimited);
-}
-
-static inline int say_report(async_loop *loop,
-                             const async_exception_context *context,
-                             void *argument)
-{
-    (void)loop;
-    (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-/* Runs it on a loop, in which then nothing must be left. */
-static inline void run(async_object program)
-{
-    async_uv_loop loop;
-    int open;
-    signal(SIGPIPE, SIG_DFL); /* which would end this */
-    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
-    async_loop_close(&loop.base); /* libuv has opened what it keeps */
-    open = descriptors();
-    async_uv_loop_init(&loop, NULL, NULL);
-    async_loop_set_exception_handler(&loop.base, say_report, NULL);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, program), 0);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_int_equal(descriptors(), open);
-}
+#include "uv.h"
 
 /* One operation each, which says what came of it, cancellation too. */
 struct say_read {
@@ -82,7 +15,7 @@ struct say_read {
     int error;
     char buffer[64];
 };
-static inline ASYNC(say_read)
+HELPER ASYNC(say_read)
 {
     ASYNC_BEGIN(say_read);
     ASYNC_TRY {
@@ -102,7 +35,7 @@ struct say_write {
     size_t size;
     int error;
 };
-static inline ASYNC(say_write)
+HELPER ASYNC(say_write)
 {
     ASYNC_BEGIN(say_write);
     ASYNC_TRY {
@@ -115,7 +48,7 @@ static inline ASYNC(say_write)
 }
 
 struct say_shutdown { ASYNC_FRAME; async_stream *stream; int error; };
-static inline ASYNC(say_shutdown)
+HELPER ASYNC(say_shutdown)
 {
     ASYNC_BEGIN(say_shutdown);
     ASYNC_TRY {
@@ -127,7 +60,7 @@ static inline ASYNC(say_shutdown)
 }
 
 struct say_close { ASYNC_FRAME; async_stream *stream; int error; };
-static inline ASYNC(say_close)
+HELPER ASYNC(say_close)
 {
     ASYNC_BEGIN(say_close);
     ASYNC_TRY {
@@ -144,7 +77,7 @@ struct say_accept {
     async_stream *stream;
     int error;
 };
-static inline ASYNC(say_accept)
+HELPER ASYNC(say_accept)
 {
     ASYNC_BEGIN(say_accept);
     ASYNC_TRY {
@@ -154,43 +87,5 @@ static inline ASYNC(say_accept)
     say("accept:%s", name_of(self->error));
     ASYNC_END;
 }
-
-/* Whether a task waits for an operation; and whether that is over, but the
- * task has not run since. */
-static inline int waits(const async_task *task)
-{
-    const async *co = async_task_get_coro(task);
-    return !async_task_done(task) && !(co->flags & ASYNC__IS_SLEEPING) &&
-           co->wait.future != NULL;
-}
-static inline int woken(const async_task *task)
-{
-    return waits(task) &&
-           async_future_done(async_task_get_coro(task)->wait.future);
-}
-
-/* Lets others run until the task has begun to wait, or until it would run next
- * in this very iteration, woken by the poll before it. */
-struct until_waiting { ASYNC_FRAME; async_task *task; };
-static inline ASYNC(until_waiting)
-{
-    ASYNC_BEGIN(until_waiting);
-    while (!waits(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-struct until_woken { ASYNC_FRAME; async_task *task; };
-static inline ASYNC(until_woken)
-{
-    ASYNC_BEGIN(until_woken);
-    while (!woken(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-
-/* Waits for something else; says what came of it. */
-#define SAY_AWAIT(word, ...)                                                  \
-    do {                                                                      \
-        AWAIT_CATCH(self->error, __VA_ARGS__);                                \
-        say("%s:%s", word, name_of(self->error));                             \
-    } while (0)
 
 #endif

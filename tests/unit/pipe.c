@@ -7,10 +7,7 @@
 #include "../../async/uv/pipe.h"
 #include "../../async/uv/tcp.h"
 
-#include "unit.h"
 #include "io.h"
-
-#include <stdlib.h>
 
 /* --- helpers ------------------------------------------------------------- */
 
@@ -211,7 +208,7 @@ static void a_file_of_that_name_is_an_error(void **s)
 
 static void a_path_that_is_too_long_is_an_error_and_not_cut_off(void **s)
 {
-    char name[sizeof ((struct sockaddr_un *)0)->sun_path + 1];
+    char name[sizeof((struct sockaddr_un *)0)->sun_path + 1];
     size_t longest = sizeof name - 2, length;
     (void)s;
     make_folder();
@@ -303,9 +300,9 @@ static void *uv_allocate(size_t size)
 {
     return refuse ? NULL : malloc(size);
 }
-static void *uv_reallocate(void *memory, size_t size)
+static void *uv_reallocate(void *old, size_t size)
 {
-    return refuse ? NULL : realloc(memory, size);
+    return refuse ? NULL : realloc(old, size);
 }
 static void *uv_allocate_zeroed(size_t n, size_t size)
 {
@@ -498,11 +495,7 @@ static void without_descriptors_there_is_no_pair(void **s)
 
 /* --- adopting ------------------------------------------------------------ */
 
-struct adopt {
-    ASYNC_FRAME;
-    async_stream in, out, more;
-    int ends[2], error;
-};
+struct adopt { ASYNC_FRAME; async_stream in, out, more; int ends[2], error; };
 static ASYNC(adopt)
 {
     ASYNC_BEGIN(adopt);
@@ -679,8 +672,8 @@ static void what_is_left_open_is_closed_with_the_loop(void **s)
     (void)s;
     make_folder();
     async_uv_loop_init(&loop, NULL, NULL);
-    assert_int_equal(
-        async_loop_run_until_complete(&loop.base, CO(leave_open)), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(leave_open)),
+                     0);
     assert_int_equal(async_uv_loop_count_handles(&loop.base), 3);
     async_loop_close(&loop.base);
     assert_false(async_stream_is_open(&standing[0]));

@@ -8,10 +8,8 @@
 #include "../../async/uv/pipe.h"
 #include "../../async/uv/poll.h"
 
-#include "unit.h"
 #include "io.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 
 /* --- helpers ------------------------------------------------------------- */
@@ -57,7 +55,10 @@ static int on_readable(void *argument)
     char byte = '-';
     ssize_t n = w->idle ? 0 : read(w->fd, &byte, 1);
     w->calls++;
-    say("%s:%s%c", w->name, n < 0 ? "error" : n == 0 ? "end" : "",
+    say("%s:%s%c", w->name,
+        n < 0    ? "error"
+        : n == 0 ? "end"
+                 : "",
         n > 0 ? byte : '.');
     if (w->removes) say("%d", async_loop_remove_reader(w->loop, w->fd));
     if (w->other != NULL)
@@ -118,8 +119,9 @@ static ASYNC(level)
     self->w.loop = async_loop_of(co);
     self->w.fd = self->ends[0];
     self->w.name = "w";
-    assert_int_equal(async_loop_add_reader(self->w.loop, self->w.fd,
-                                           on_readable, &self->w), 0);
+    assert_int_equal(
+        async_loop_add_reader(self->w.loop, self->w.fd, on_readable, &self->w),
+        0);
     AWAIT(turn, 3);
     say("none");
     put(self->ends[1], "abc");
@@ -319,7 +321,8 @@ static void an_error_of_a_callback_is_reported_and_it_stays(void **s)
 {
     (void)s;
     run(CO(report));
-    assert_said("w:x [Exception in callback] w:y [Exception in callback]");
+    assert_said("w:x [Exception in callback: ASYNC_EINVAL] "
+                "w:y [Exception in callback: ASYNC_EINVAL]");
 }
 
 static ASYNC_CONTEXTVAR(int) number = ASYNC_CONTEXTVAR_INIT("number", 0);
@@ -403,17 +406,16 @@ static ASYNC(wrong)
     join(self->ends);
     self->fd = open(__FILE__, O_RDONLY);
     assert_true(self->fd >= 0);
-    say("%s", name_of(async_loop_add_reader(loop, self->fd, on_readable,
-                                            &self->w)));
+    say("%s",
+        name_of(async_loop_add_reader(loop, self->fd, on_readable, &self->w)));
     SAY_AWAIT("file", async_poll_readable, self->fd);
     close(self->fd);
     loop = async_loop_of(co);
-    say("%s", name_of(async_loop_add_writer(loop, self->fd, on_readable,
-                                            &self->w)));
+    say("%s",
+        name_of(async_loop_add_writer(loop, self->fd, on_readable, &self->w)));
     SAY_AWAIT("closed", async_poll_writable, self->fd);
     loop = async_loop_of(co);
-    say("%s",
-        name_of(async_loop_add_reader(loop, self->ends[0], NULL, NULL)));
+    say("%s", name_of(async_loop_add_reader(loop, self->ends[0], NULL, NULL)));
     /* a stream waits for it */
     AWAIT(async_pipe_open, &self->s, self->ends[0]);
     put(self->ends[1], "x");
@@ -501,7 +503,8 @@ static ASYNC(two_ways)
     put(self->ends[1], "x");
     AWAIT_JOIN(self->in);
     say("%d", HANDLES);
-    async_loop_add_reader(async_loop_of(co), self->w.fd, on_readable, &self->w);
+    async_loop_add_reader(async_loop_of(co), self->w.fd, on_readable,
+                          &self->w);
     AWAIT(say_readable, self->ends[0], "beside a callback");
     drain(self->ends[1]);
     AWAIT_JOIN(self->out);
@@ -584,33 +587,19 @@ static void a_wait_can_time_out(void **s)
 
 /* --- memory -------------------------------------------------------------- */
 
-/* An allocator that counts what is out, and can refuse. */
-static enum { NOTHING, BLOCKS, TABLES } refuse; /* of poll.h's */
-static long out;
+/* An allocator that can refuse what poll.h asks for. */
+static enum { NOTHING, BLOCKS, TABLES } refuse;
 static void *allocate(void *context, size_t size)
 {
-    (void)context;
     if (refuse == (size == sizeof(async__poll) ? BLOCKS : TABLES)) return NULL;
-    out++;
-    return malloc(size);
+    return counting_allocate(context, size);
 }
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    out--;
-    free(memory);
-}
-static const async_allocator own_allocator = { allocate, release, NULL };
+static const async_allocator own_allocator = { allocate, counting_release,
+                                               NULL };
 
 static void run_with_own_allocator(async_object program)
 {
-    async_uv_loop loop;
-    async_uv_loop_init(&loop, NULL, &own_allocator);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, program), 0);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    async_loop_close(&loop.base);
-    assert_int_equal(out, 0);
+    assert_int_equal(run_with(&own_allocator, program, 0, 0), 0);
 }
 
 struct no_memory { ASYNC_FRAME; int ends[2], error; watch w; };
@@ -661,7 +650,8 @@ static ASYNC(watch_many)
         if (self->refuse) refuse = TABLES;
         assert_int_equal(async_loop_add_reader(loop, many[i][0],
                                                on_one_of_many,
-                                               &many_called[i]), 0);
+                                               &many_called[i]),
+                         0);
         refuse = NOTHING;
         put(many[i][1], "x");
     }
@@ -692,8 +682,10 @@ struct leave { ASYNC_FRAME; watch *w; };
 static ASYNC(leave)
 {
     ASYNC_BEGIN(leave);
-    async_loop_add_reader(async_loop_of(co), standing[0], on_readable, self->w);
-    async_loop_add_writer(async_loop_of(co), standing[1], on_writable, self->w);
+    async_loop_add_reader(async_loop_of(co), standing[0], on_readable,
+                          self->w);
+    async_loop_add_writer(async_loop_of(co), standing[1], on_writable,
+                          self->w);
     ASYNC_END;
 }
 /* Cannot be cancelled, so it is dropped. */
@@ -725,9 +717,9 @@ static void close_with_a_loop(uv_loop_t *host)
     async_loop_run_until_complete(&loop->base, CO(leave, &w));
     assert_int_equal(async_uv_loop_count_handles(&loop->base), 2);
     assert_int_equal(async_loop_close(&loop->base), 0);
-    assert_int_equal(async_loop_add_reader(&loop->base, standing[0],
-                                           on_readable, &w),
-                     ASYNC_ELOOPCLOSED);
+    assert_int_equal(
+        async_loop_add_reader(&loop->base, standing[0], on_readable, &w),
+        ASYNC_ELOOPCLOSED);
     assert_int_equal(async_loop_remove_reader(&loop->base, standing[0]), 0);
     free(loop);
     part(standing);
@@ -739,12 +731,12 @@ static void what_is_left_is_removed_with_the_loop(void **s)
     uv_loop_t host;
     (void)s;
     close_with_a_loop(NULL);
-    assert_int_equal(out, 0);
+    assert_int_equal(memory.live, 0);
     uv_loop_init(&host);
     close_with_a_loop(&host);
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&host), 0);
-    assert_int_equal(out, 0);
+    assert_int_equal(memory.live, 0);
 }
 
 static void drop_one_that_waits(uv_loop_t *host)
@@ -771,7 +763,7 @@ static void a_task_that_waits_for_ever_is_dropped_with_its_loop(void **s)
     drop_one_that_waits(&host);
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&host), 0);
-    assert_int_equal(out, 0);
+    assert_int_equal(memory.live, 0);
 }
 
 static void on_a_borrowed_loop_a_callback_keeps_it_running(void **s)

@@ -668,7 +668,7 @@ static ASYNC(talk)
     AWAIT(async_create_subprocess_exec, &self->child, script("exit 0"), PIPES);
     AWAIT(say_wait, &self->child);
     AWAIT_CATCH(self->error, async_stream_write, &self->child.input, "x", 1);
-    say("%s", name_of(self->error));
+    say("%s", uv_err_name(self->error));
     AWAIT(async_process_close, &self->child);
     ASYNC_END;
 }

@@ -10,11 +10,6 @@
 
 /* --- handlers -------------------------------------------------------------- */
 
-static int say_it(void *text)
-{
-    say("%s", (const char *)text);
-    return 0;
-}
 static int say_and_fail(void *text)
 {
     say("%s", (const char *)text);
@@ -50,8 +45,8 @@ struct handle_each { ASYNC_FRAME; };
 static ASYNC(handle_each)
 {
     ASYNC_BEGIN(handle_each);
-    assert_int_equal(add(co, SIGUSR1, say_it, "one"), 0);
-    assert_int_equal(add(co, SIGUSR2, say_it, "two"), 0);
+    assert_int_equal(add(co, SIGUSR1, say_text, "one"), 0);
+    assert_int_equal(add(co, SIGUSR2, say_text, "two"), 0);
     raise(SIGUSR1);
     raise(SIGUSR2);
     raise(SIGUSR1);
@@ -111,11 +106,11 @@ struct replace { ASYNC_FRAME; };
 static ASYNC(replace)
 {
     ASYNC_BEGIN(replace);
-    add(co, SIGUSR1, say_it, "old");
+    add(co, SIGUSR1, say_text, "old");
     raise(SIGUSR1);
     AWAIT(settle);
     raise(SIGUSR1);
-    assert_int_equal(add(co, SIGUSR1, say_it, "new"), 0);
+    assert_int_equal(add(co, SIGUSR1, say_text, "new"), 0);
     raise(SIGUSR1);
     AWAIT(settle);
     assert_int_equal(async_uv_loop_count_handles(async_loop_of(co)), 1);
@@ -148,7 +143,7 @@ static ASYNC(remove_pending)
     ASYNC_BEGIN(remove_pending);
     async_loop_add_signal_handler(async_loop_of(co), SIGUSR1, remove_second,
                                   async_loop_of(co));
-    add(co, SIGUSR2, say_it, "never");
+    add(co, SIGUSR2, say_text, "never");
     raise(SIGUSR1);
     raise(SIGUSR2);
     AWAIT(settle);
@@ -173,11 +168,11 @@ struct add_wrong { ASYNC_FRAME; };
 static ASYNC(add_wrong)
 {
     ASYNC_BEGIN(add_wrong);
-    say("%s", name_of(add(co, 0, say_it, "")));
-    say("%s", name_of(add(co, -1, say_it, "")));
-    say("%s", name_of(add(co, 1000, say_it, "")));
-    say("%s", name_of(add(co, SIGKILL, say_it, "")));
-    say("%s", name_of(add(co, SIGSTOP, say_it, "")));
+    say("%s", name_of(add(co, 0, say_text, "")));
+    say("%s", name_of(add(co, -1, say_text, "")));
+    say("%s", name_of(add(co, 1000, say_text, "")));
+    say("%s", name_of(add(co, SIGKILL, say_text, "")));
+    say("%s", name_of(add(co, SIGSTOP, say_text, "")));
     AWAIT(settle);
     ASYNC_END;
 }
@@ -192,7 +187,7 @@ static void what_is_no_signal_or_cannot_be_caught_is_an_error(void **s)
                 "ASYNC_EINVAL");
     async_virtual_loop_init(&virtual_loop, NULL);
     assert_int_equal(async_loop_add_signal_handler(&virtual_loop.base, SIGUSR1,
-                                                   say_it, NULL),
+                                                   say_text, NULL),
                      ASYNC_EINVAL);
     assert_int_equal(
         async_loop_remove_signal_handler(&virtual_loop.base, SIGUSR1), 0);
@@ -200,7 +195,7 @@ static void what_is_no_signal_or_cannot_be_caught_is_an_error(void **s)
     async_uv_loop_init(&closed, NULL, NULL);
     async_loop_close(&closed.base);
     assert_int_equal(
-        async_loop_add_signal_handler(&closed.base, SIGUSR1, say_it, NULL),
+        async_loop_add_signal_handler(&closed.base, SIGUSR1, say_text, NULL),
         ASYNC_ELOOPCLOSED);
     assert_int_equal(async_loop_remove_signal_handler(&closed.base, SIGUSR1),
                      0);
@@ -260,15 +255,15 @@ static void a_handler_for_which_there_is_no_memory_is_an_error(void **s)
 {
     async_uv_loop loop;
     (void)s;
-    memset(&memory, 0, sizeof memory);
+    memory_begin();
     async_uv_loop_init(&loop, NULL, &counting_allocator);
-    memory.refuse = 1;
+    memory_refuse(1);
     assert_int_equal(
-        async_loop_add_signal_handler(&loop.base, SIGUSR1, say_it, NULL),
+        async_loop_add_signal_handler(&loop.base, SIGUSR1, say_text, NULL),
         ASYNC_ENOMEM);
     assert_true(is_default(SIGUSR1));
     assert_int_equal(
-        async_loop_add_signal_handler(&loop.base, SIGUSR1, say_it, NULL), 0);
+        async_loop_add_signal_handler(&loop.base, SIGUSR1, say_text, NULL), 0);
     async_loop_close(&loop.base);
     assert_int_equal(memory.live, 0);
 }
@@ -277,8 +272,8 @@ struct handle_and_leave { ASYNC_FRAME; int raised; };
 static ASYNC(handle_and_leave)
 {
     ASYNC_BEGIN(handle_and_leave);
-    add(co, SIGUSR1, say_it, "late");
-    add(co, SIGUSR2, say_it, "later");
+    add(co, SIGUSR1, say_text, "late");
+    add(co, SIGUSR2, say_text, "later");
     if (self->raised) raise(SIGUSR1);
     ASYNC_END;
 }
@@ -290,7 +285,7 @@ static void a_handler_is_removed_when_its_loop_is_closed(void **s)
     int borrowed;
     (void)s;
     for (borrowed = 0; borrowed < 2; borrowed++) {
-        memset(&memory, 0, sizeof memory);
+        memory_begin();
         uv_loop_init(&host);
         async_uv_loop_init(&loop, borrowed ? &host : NULL,
                            &counting_allocator);
@@ -314,7 +309,7 @@ static void on_a_borrowed_loop_a_handler_lets_uv_run_return(void **s)
     (void)s;
     uv_loop_init(&host);
     async_uv_loop_init(&loop, &host, NULL);
-    async_loop_add_signal_handler(&loop.base, SIGUSR1, say_it,
+    async_loop_add_signal_handler(&loop.base, SIGUSR1, say_text,
                                   (void *)(uintptr_t) "called");
     assert_int_equal(uv_run(&host, UV_RUN_DEFAULT), 0);
     raise(SIGUSR1);
@@ -331,9 +326,9 @@ static void each_of_two_loops_is_told(void **s)
     (void)s;
     async_uv_loop_init(&one, NULL, NULL);
     async_uv_loop_init(&two, NULL, NULL);
-    async_loop_add_signal_handler(&one.base, SIGUSR1, say_it,
+    async_loop_add_signal_handler(&one.base, SIGUSR1, say_text,
                                   (void *)(uintptr_t) "one");
-    async_loop_add_signal_handler(&two.base, SIGUSR1, say_it,
+    async_loop_add_signal_handler(&two.base, SIGUSR1, say_text,
                                   (void *)(uintptr_t) "two");
     raise(SIGUSR1);
     async_loop_run_until_complete(&two.base, CO(settle));
@@ -545,7 +540,7 @@ struct interrupted { ASYNC_FRAME; int remove; };
 static ASYNC(interrupted)
 {
     ASYNC_BEGIN(interrupted);
-    assert_int_equal(add(co, SIGINT, say_it, "handler"), 0);
+    assert_int_equal(add(co, SIGINT, say_text, "handler"), 0);
     raise(SIGINT);
     AWAIT(settle);
     raise(SIGINT);
@@ -611,7 +606,7 @@ static void a_handler_that_is_there_before_a_run_does_too(void **s)
     signal(SIGINT, SIG_DFL);
     async_uv_loop_init(&loop, NULL, NULL);
     async_runner_init(&runner, &loop.base);
-    async_loop_add_signal_handler(&loop.base, SIGINT, say_it,
+    async_loop_add_signal_handler(&loop.base, SIGINT, say_text,
                                   (void *)(uintptr_t) "handler");
     assert_int_equal(async_runner_run(&runner, CO(remove_and_raise)),
                      ASYNC_EINTR);

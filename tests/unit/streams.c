@@ -7,20 +7,14 @@
 #include "../../async/uv/pipe.h"
 #include "../../async/uv/streams.h"
 
-#include "unit.h"
-
 #include "io.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 
 /* --- helpers --------------------------------------------------------------- */
 
 /* A pair of connections. */
-struct pair {
-    ASYNC_FRAME;
-    async_connection *one, *other;
-};
+struct pair { ASYNC_FRAME; async_connection *one, *other; };
 static ASYNC(pair)
 {
     ASYNC_BEGIN(pair);
@@ -44,9 +38,9 @@ static ASYNC(say_line)
         AWAIT_INTO(self->line, async_stream_reader_readline,
                    &self->connection->reader);
         say("<%.*s>",
-            (int)self->line.size - (self->line.size > 0 &&
-                                    self->line.data[self->line.size - 1] ==
-                                        '\n'),
+            (int)self->line.size -
+                (self->line.size > 0 &&
+                 self->line.data[self->line.size - 1] == '\n'),
             self->line.data);
     } ASYNC_EXCEPT_ALL(self->error) {
         say("%s", name_of(self->error));
@@ -106,7 +100,9 @@ static void lines_go_both_ways_and_one_way_may_end(void **s)
 struct vector { ASYNC_FRAME; async_connection one, other; };
 static ASYNC(vector)
 {
-    static const async_bytes words[] = { { "a ", 2 }, { "", 0 }, { "b\n", 2 } };
+    static const async_bytes words[] = { { "a ", 2 },
+                                         { "", 0 },
+                                         { "b\n", 2 } };
     ASYNC_BEGIN(vector);
     AWAIT(pair, &self->one, &self->other);
     async_stream_writer_writelines(&self->one.writer, words, 3);
@@ -160,8 +156,12 @@ static void drain_waits_for_a_slow_reader_and_all_of_it_arrives(void **s)
     assert_said("drain:ok 0 waits drain:ok right");
 }
 
-struct last_words { ASYNC_FRAME; async_connection one, other; async_task *task;
-                async_bytes all; };
+struct last_words {
+    ASYNC_FRAME;
+    async_connection one, other;
+    async_task *task;
+    async_bytes all;
+};
 static ASYNC(last_words)
 {
     ASYNC_BEGIN(last_words);
@@ -182,10 +182,10 @@ static void what_was_written_before_a_close_still_goes_out(void **s)
     assert_said("1");
 }
 
-struct say_end { ASYNC_FRAME; async_connection *connection; int error; };
-static ASYNC(say_end)
+struct say_closed { ASYNC_FRAME; async_connection *connection; int error; };
+static ASYNC(say_closed)
 {
-    ASYNC_BEGIN(say_end);
+    ASYNC_BEGIN(say_closed);
     ASYNC_TRY {
         AWAIT(async_connection_close, self->connection);
     } ASYNC_EXCEPT_ALL(self->error) {}
@@ -194,29 +194,38 @@ static ASYNC(say_end)
     ASYNC_END;
 }
 
-struct impatient { ASYNC_FRAME; async_connection one, other; async_task *task; };
+struct impatient {
+    ASYNC_FRAME;
+    async_connection one, other;
+    async_task *task;
+};
 static ASYNC(impatient)
 {
     ASYNC_BEGIN(impatient);
     AWAIT(pair, &self->one, &self->other);
     async_stream_writer_write(&self->one.writer, much, sizeof much);
-    self->task = async_create_task(CO(say_end, &self->one));
+    self->task = async_create_task(CO(say_closed, &self->one));
     AWAIT(async_sleep, ASYNC_MS(1));
     say(async_task_done(self->task) ? "gone" : "waits");
     async_task_cancel(self->task);
     AWAIT_JOIN(self->task);
-    AWAIT(say_end, &self->other);
+    AWAIT(say_closed, &self->other);
     ASYNC_END;
 }
-static void a_close_that_is_cancelled_does_not_wait_for_what_is_written(void **s)
+static void
+a_close_that_is_cancelled_does_not_wait_for_what_is_written(void **s)
 {
     (void)s;
     run(CO(impatient));
     assert_said("waits close:ASYNC_ECANCELED close:ok");
 }
 
-struct lost { ASYNC_FRAME; async_connection one; async_stream other;
-              async_task *task; };
+struct lost {
+    ASYNC_FRAME;
+    async_connection one;
+    async_stream other;
+    async_task *task;
+};
 static ASYNC(lost)
 {
     ASYNC_BEGIN(lost);
@@ -241,7 +250,11 @@ static void a_peer_that_goes_ends_the_wait_with_an_error(void **s)
     assert_said("drain:broken 1 1 drain:broken broken");
 }
 
-struct never_closed { ASYNC_FRAME; async_connection one, other; async_task *task; };
+struct never_closed {
+    ASYNC_FRAME;
+    async_connection one, other;
+    async_task *task;
+};
 static ASYNC(never_closed)
 {
     ASYNC_BEGIN(never_closed);
@@ -271,8 +284,8 @@ struct refused { ASYNC_FRAME; async_connection one; int error; };
 static ASYNC(refused)
 {
     ASYNC_BEGIN(refused);
-    AWAIT_CATCH(self->error, async_open_connection, &self->one,
-                "no such name", 1);
+    AWAIT_CATCH(self->error, async_open_connection, &self->one, "no such name",
+                1);
     say("%s", self->error == UV_EAI_NONAME || self->error == UV_EAI_AGAIN
                   ? "no such name"
                   : name_of(self->error));
@@ -307,8 +320,7 @@ static ASYNC(echo)
             AWAIT_INTO(self->line, async_stream_reader_readline,
                        &self->client->reader);
             if (self->line.size == 0) break;
-            if (memcmp(self->line.data, "fail", 4) == 0)
-                ASYNC_RAISE(-EPROTO);
+            if (memcmp(self->line.data, "fail", 4) == 0) ASYNC_RAISE(-EPROTO);
             if (memcmp(self->line.data, "bye", 3) == 0) ASYNC_RETURN();
             async_stream_writer_write(&self->client->writer, self->line.data,
                                       self->line.size);
@@ -426,8 +438,11 @@ static ASYNC(serve_two)
     say("%d", (int)async_server_count_clients(self->server));
     ASYNC_END;
 }
-struct end_two { ASYNC_FRAME; async_server *server;
-                 async_connection *one, *other; };
+struct end_two {
+    ASYNC_FRAME;
+    async_server *server;
+    async_connection *one, *other;
+};
 static ASYNC(end_two)
 {
     ASYNC_BEGIN(end_two);
@@ -457,8 +472,9 @@ static void an_error_of_one_is_reported_and_the_others_are_served_on(void **s)
 {
     (void)s;
     run(CO(failing));
-    assert_said("<one> <other> 2 [Unhandled exception in client_connected_cb] "
-                "<> <still here> 1");
+    assert_said(
+        "<one> <other> 2 [Unhandled exception in client_connected_cb: EPROTO] "
+        "<> <still here> 1");
 }
 
 WITH_SERVER(returning)
@@ -494,7 +510,8 @@ WITH_SERVER(closing)
     END_TWO();
     ASYNC_END;
 }
-static void closing_the_server_leaves_its_clients_until_they_are_closed(void **s)
+static void
+closing_the_server_leaves_its_clients_until_they_are_closed(void **s)
 {
     (void)s;
     run(CO(closing));
@@ -559,8 +576,8 @@ WITH_SERVER(forever)
     say("%s", name_of(self->error));
     ASYNC_END;
 }
-static void serving_for_ever_ends_by_cancellation_when_the_clients_have_gone(
-    void **s)
+static void
+serving_for_ever_ends_by_cancellation_when_the_clients_have_gone(void **s)
 {
     (void)s;
     run(CO(forever));
@@ -625,6 +642,32 @@ static void a_server_may_listen_on_a_unix_socket(void **s)
     assert_said("0 <by path> ENOENT EACCES");
 }
 
+WITH_SERVER(shared_port)
+{
+    static async_server second;
+    static const async_server_options shared = { 0, 0, 0,
+                                                 ASYNC_TCP_REUSEPORT };
+    ASYNC_BEGIN(shared_port);
+    memset(&second, 0, sizeof second);
+    AWAIT(async_start_server, &self->server,
+          ASYNC_CLIENT_HANDLER(echo, &self->app), "127.0.0.1", 0, &shared);
+    AWAIT_CATCH(self->error, async_start_server, &second,
+                ASYNC_CLIENT_HANDLER(echo, &self->app), "127.0.0.1",
+                async_server_port(&self->server), &shared);
+    say("%s", name_of(self->error));
+    async_server_close(&second);
+    AWAIT(async_server_wait_closed, &second);
+    async_server_close(&self->server);
+    AWAIT(async_server_wait_closed, &self->server);
+    ASYNC_END;
+}
+static void two_servers_may_share_a_port_if_both_want_to(void **s)
+{
+    (void)s;
+    run(CO(shared_port));
+    assert_said("ok");
+}
+
 /* --- the loop's end -------------------------------------------------------- */
 
 /* The server outlives the coroutine that started it. */
@@ -646,9 +689,8 @@ static int plain_connect(int port)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     assert_int_equal(async_tcp_address(&there, "127.0.0.1", port), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&there,
-                             sizeof(struct sockaddr_in)),
-                     0);
+    assert_int_equal(
+        connect(fd, (struct sockaddr *)&there, sizeof(struct sockaddr_in)), 0);
     return fd;
 }
 struct nap { ASYNC_FRAME; int unused; };
@@ -683,32 +725,13 @@ static void a_loop_may_close_with_clients_and_nothing_is_lost(void **s)
         open = descriptors();
         say("%d %d", left_app.now, left_app.served);
     }
-    assert_said(
-        "1 [Task was destroyed but it is pending!] "
-        "[Task was destroyed but it is pending!] 0 1 "
-        "1 [Task was destroyed but it is pending!] "
-        "[Task was destroyed but it is pending!] 0 1");
+    assert_said("1 [Task was destroyed but it is pending!] "
+                "[Task was destroyed but it is pending!] 0 1 "
+                "1 [Task was destroyed but it is pending!] "
+                "[Task was destroyed but it is pending!] 0 1");
 }
 
 /* --- without memory, and given up ------------------------------------------ */
-
-static long allocations, in_use, refuse_at;
-static void *refusing_allocate(void *context, size_t size)
-{
-    (void)context;
-    if (++allocations == refuse_at) return NULL;
-    in_use++;
-    return malloc(size);
-}
-static void refusing_release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    memset(memory, 0xdd, size);
-    in_use--;
-    free(memory);
-}
-static const async_allocator refusing = { refusing_allocate, refusing_release,
-                                          NULL };
 
 /* A whole story: a server, a client, lines, and their ends. */
 struct story {
@@ -751,9 +774,9 @@ static int quiet(async_loop *loop, const async_exception_context *context,
     return 0;
 }
 
-/* Runs it until it ends, or cancels it after so many iterations.  Returns how
- * many there were. */
-static int tell_story(int cancel_after)
+/* Runs it until it ends, or cancels it after so many iterations; refuses an
+ * allocation.  -1: does not.  Returns how many iterations there were. */
+static int tell_story(int cancel_after, long refuse_at)
 {
     async_uv_loop loop;
     async_task *task;
@@ -761,7 +784,9 @@ static int tell_story(int cancel_after)
     async_uv_loop_init(&loop, NULL, NULL);
     async_loop_close(&loop.base);
     open = descriptors();
-    async_uv_loop_init(&loop, NULL, &refusing);
+    memory_begin();
+    memory_refuse_later(refuse_at, refuse_at >= 0);
+    async_uv_loop_init(&loop, NULL, &counting_allocator);
     async_loop_set_exception_handler(&loop.base, quiet, NULL);
     task = async_loop_create_task(&loop.base, CO(story));
     while (task != NULL && !async_task_done(task)) {
@@ -775,7 +800,7 @@ static int tell_story(int cancel_after)
     }
     async_loop_close(&loop.base);
     assert_int_equal(descriptors(), open);
-    assert_int_equal(in_use, 0);
+    assert_int_equal(memory.live, 0);
     return iterations;
 }
 
@@ -784,44 +809,42 @@ static void whichever_allocation_fails_nothing_is_left(void **s)
     long last = 1000, at;
     (void)s;
     memset(much, 'x', sizeof much);
-    for (at = 1; at <= last; at++) {
-        allocations = 0;
-        refuse_at = at;
-        tell_story(-1);
-        if (allocations < at) last = at; /* it had no need of so many */
+    for (at = 0; at <= last; at++) {
+        tell_story(-1, at);
+        if (memory.refused == 0) last = at; /* it had no need of so many */
     }
     assert_true(last > 5 && last < 1000);
-    refuse_at = 0;
 }
 
 static void wherever_it_is_cancelled_nothing_is_left(void **s)
 {
     int last = 1000000, after;
     (void)s;
-    refuse_at = 0;
     for (after = 0; after < last; after += after < 40 ? 1 : 1 + after / 8)
-        if (tell_story(after) < after) last = 0;
+        if (tell_story(after, -1) < after) last = 0;
     assert_int_equal(last, 0);
 }
 
-UNIT_MAIN(TEST(lines_go_both_ways_and_one_way_may_end),
-          TEST(several_pieces_go_out_as_one),
-          TEST(drain_waits_for_a_slow_reader_and_all_of_it_arrives),
-          TEST(what_was_written_before_a_close_still_goes_out),
-          TEST(a_close_that_is_cancelled_does_not_wait_for_what_is_written),
-          TEST(a_peer_that_goes_ends_the_wait_with_an_error),
-          TEST(waiting_for_the_end_of_what_is_open_can_be_given_up),
-          TEST(where_nobody_listens_nothing_is_left_open),
-          TEST(each_client_has_a_coroutine_of_its_own),
-          TEST(no_more_are_served_at_a_time_than_the_limit),
-          TEST(an_error_of_one_is_reported_and_the_others_are_served_on),
-          TEST(when_the_coroutine_has_ended_its_connection_is_closed),
-          TEST(closing_the_server_leaves_its_clients_until_they_are_closed),
-          TEST(cancelled_clients_clean_up_and_are_closed),
-          TEST(aborted_clients_end_by_themselves),
-          TEST(serving_for_ever_ends_by_cancellation_when_the_clients_have_gone),
-          TEST(a_server_that_cannot_start_leaves_nothing_open),
-          TEST(a_server_may_listen_on_a_unix_socket),
-          TEST(a_loop_may_close_with_clients_and_nothing_is_lost),
-          TEST(whichever_allocation_fails_nothing_is_left),
-          TEST(wherever_it_is_cancelled_nothing_is_left))
+UNIT_MAIN(
+    TEST(lines_go_both_ways_and_one_way_may_end),
+    TEST(several_pieces_go_out_as_one),
+    TEST(drain_waits_for_a_slow_reader_and_all_of_it_arrives),
+    TEST(what_was_written_before_a_close_still_goes_out),
+    TEST(a_close_that_is_cancelled_does_not_wait_for_what_is_written),
+    TEST(a_peer_that_goes_ends_the_wait_with_an_error),
+    TEST(waiting_for_the_end_of_what_is_open_can_be_given_up),
+    TEST(where_nobody_listens_nothing_is_left_open),
+    TEST(each_client_has_a_coroutine_of_its_own),
+    TEST(no_more_are_served_at_a_time_than_the_limit),
+    TEST(an_error_of_one_is_reported_and_the_others_are_served_on),
+    TEST(when_the_coroutine_has_ended_its_connection_is_closed),
+    TEST(closing_the_server_leaves_its_clients_until_they_are_closed),
+    TEST(cancelled_clients_clean_up_and_are_closed),
+    TEST(aborted_clients_end_by_themselves),
+    TEST(serving_for_ever_ends_by_cancellation_when_the_clients_have_gone),
+    TEST(a_server_that_cannot_start_leaves_nothing_open),
+    TEST(a_server_may_listen_on_a_unix_socket),
+    TEST(two_servers_may_share_a_port_if_both_want_to),
+    TEST(a_loop_may_close_with_clients_and_nothing_is_lost),
+    TEST(whichever_allocation_fails_nothing_is_left),
+    TEST(wherever_it_is_cancelled_nothing_is_left))

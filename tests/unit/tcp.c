@@ -8,65 +8,12 @@
 #include "../../async/test/virtual.h"
 #include "../../async/uv/tcp.h"
 
-#include "unit.h"
 #include "io.h"
+#include "sockets.h"
 
 #include <netinet/tcp.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 
 /* --- helpers ------------------------------------------------------------- */
-
-/* An address on this machine. */
-typedef struct place {
-    struct sockaddr_storage storage;
-} place;
-static const struct sockaddr *at(place *address, int port)
-{
-    assert_int_equal(async_tcp_address(&address->storage, "127.0.0.1", port),
-                     0);
-    return (const struct sockaddr *)&address->storage;
-}
-
-/* Plain sockets. */
-static int raw_listen(int backlog, int *port)
-{
-    place here;
-    struct sockaddr_in bound;
-    socklen_t size = sizeof bound;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, at(&here, 0), sizeof(struct sockaddr_in)), 0);
-    assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&bound, &size), 0);
-    *port = ntohs(bound.sin_port);
-    return fd;
-}
-static int raw_socket(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    return fd;
-}
-static int raw_connect(int port)
-{
-    place there;
-    int fd = raw_socket();
-    assert_int_equal(connect(fd, at(&there, port), sizeof(struct sockaddr_in)),
-                     0);
-    return fd;
-}
-static void raw_send(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), 0), strlen(text));
-}
-static void raw_reset(int fd)
-{
-    struct linger now = { 1, 0 };
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now),
-                     0);
-    close(fd);
-}
 
 /* Small buffers, so that a writer is soon held up; but larger than a segment
  * on loopback, or TCP would wait for room between any two. */
@@ -77,28 +24,6 @@ static void make_narrow(async_stream *stream, int fd)
     size = 131072;
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size),
                      0);
-}
-
-/* A port to which nobody can connect for a while: its queue is full. */
-typedef struct deaf {
-    int listener, port, full[4];
-} deaf;
-static void deaf_open(deaf *d)
-{
-    place there;
-    int i;
-    d->listener = raw_listen(0, &d->port);
-    for (i = 0; i < 4; i++) {
-        d->full[i] = raw_socket();
-        fcntl(d->full[i], F_SETFL, O_NONBLOCK);
-        connect(d->full[i], at(&there, d->port), sizeof(struct sockaddr_in));
-    }
-}
-static void deaf_close(deaf *d)
-{
-    int i;
-    for (i = 0; i < 4; i++) close(d->full[i]);
-    close(d->listener);
 }
 
 /* Connects a stream to a plain socket. */
@@ -1512,23 +1437,6 @@ static void what_a_cancelled_read_has_kept_goes_with_the_stream(void **s)
     assert_said("read:ASYNC_ECANCELED read:k");
 }
 
-/* An allocator that can refuse. */
-static int refuse, allocations;
-static void *allocate(void *context, size_t size)
-{
-    (void)context;
-    allocations++;
-    return refuse ? NULL : malloc(size);
-}
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    free(memory);
-}
-
-static const async_allocator own_allocator = { allocate, release, NULL };
-
 struct cancel_without_memory {
     ASYNC_FRAME;
     async_stream stream;
@@ -1560,9 +1468,9 @@ static ASYNC(cancel_without_memory)
                      sizeof self->buffer);
     AWAIT(until_woken, self->reader);
     async_task_cancel(self->reader);
-    refuse = 1;
+    memory_refuse(LONG_MAX);
     ASYNC_SUSPEND;
-    refuse = 0;
+    memory_refuse(0);
     AWAIT(say_read, &self->stream);
     AWAIT(say_read, &self->stream);
     async_task_release(self->reader);
@@ -1573,13 +1481,8 @@ static ASYNC(cancel_without_memory)
 
 static void a_read_that_cannot_keep_its_data_fails_the_next(void **s)
 {
-    async_uv_loop loop;
     (void)s;
-    async_uv_loop_init(&loop, NULL, &own_allocator);
-    assert_int_equal(
-        async_loop_run_until_complete(&loop.base, CO(cancel_without_memory)),
-        0);
-    async_loop_close(&loop.base);
+    run(CO(cancel_without_memory));
     assert_said("read:ASYNC_ENOMEM read:ASYNC_ENOMEM");
 }
 
@@ -1698,7 +1601,7 @@ static ASYNC(cancel_close)
     async_task_cancel(self->closer);
     AWAIT_JOIN(self->closer);
     /* libuv has let go of it by now */
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     memset(&self->stream, 0, sizeof self->stream);
     close(self->fd);
     ASYNC_END;
@@ -1726,7 +1629,7 @@ static ASYNC(cancel_connect)
     AWAIT(until_waiting, self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     deaf_close(&self->deaf);
     ASYNC_END;
 }
@@ -1753,7 +1656,7 @@ static ASYNC(cancel_connected)
     AWAIT(until_woken, self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     close(self->listener);
     ASYNC_END;
 }
@@ -1782,7 +1685,7 @@ static ASYNC(cancel_connect_twice)
     async_task_cancel(self->connector);
     async_task_cancel(self->connector);
     AWAIT_JOIN(self->connector);
-    assert_int_equal(self->stream.state, ASYNC__UNOPENED);
+    assert_int_equal(self->stream.resource.state, ASYNC__IS_SHUT);
     deaf_close(&self->deaf);
     ASYNC_END;
 }
@@ -1937,9 +1840,9 @@ static ASYNC(round_trips)
               sizeof self->buffer);
         AWAIT_INTO(self->n, async_stream_read, &self->other, self->buffer,
                    sizeof self->buffer);
-        if (self->i == 0) allocations = 0;
+        if (self->i == 0) memory.asked = 0;
     }
-    say("%d", allocations);
+    say("%ld", memory.asked);
     AWAIT(async_stream_close, &self->one);
     AWAIT(async_stream_close, &self->other);
     ASYNC_END;
@@ -1947,11 +1850,8 @@ static ASYNC(round_trips)
 
 static void reading_and_writing_allocate_nothing(void **s)
 {
-    async_uv_loop loop;
     (void)s;
-    async_uv_loop_init(&loop, NULL, &own_allocator);
-    async_loop_run_until_complete(&loop.base, CO(round_trips));
-    async_loop_close(&loop.base);
+    run(CO(round_trips));
     assert_said("0");
 }
 

@@ -7,11 +7,9 @@
 #include "../../async/test/virtual.h"
 #include "../../async/uv/tty.h"
 
-#include "unit.h"
 #include "io.h"
 
 #include <pty.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -192,7 +190,12 @@ static void its_size_is_told(void **s)
     assert_said("80x24 132x50 ENOTSOCK");
 }
 
-struct wrong { ASYNC_FRAME; async_stream tty; terminal t; int ends[2], error; };
+struct wrong {
+    ASYNC_FRAME;
+    async_stream tty;
+    terminal t;
+    int ends[2], error;
+};
 static ASYNC(wrong)
 {
     ASYNC_BEGIN(wrong);

@@ -6,131 +6,19 @@
 #include "../../async/test/virtual.h"
 #include "../../async/uv/datagram.h"
 
-#include "unit.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "sockets.h"
 
 /* --- helpers ------------------------------------------------------------- */
-
-static const char *name_of(int error)
-{
-    const char *name = async_error_name(error);
-    if (error == 0) return "ok";
-    return name != NULL ? name : uv_err_name(error);
-}
-
-/* Descriptors that are open. */
-static int descriptors(void)
-{
-    int fd, open = 0;
-    for (fd = 0; fd < 256; fd++) open += fcntl(fd, F_GETFD) >= 0;
-    return open;
-}
-
-/* Lets the program open only so many more descriptors, or again as it was. */
-static struct rlimit unlimited;
-static void limit_descriptors(int more)
-{
-    struct rlimit limited;
-    int fd = dup(0); /* the lowest that is free */
-    close(fd);
-    getrlimit(RLIMIT_NOFILE, &unlimited);
-    limited = unlimited;
-    limited.rlim_cur = (rlim_t)(fd + more);
-    setrlimit(RLIMIT_NOFILE, &limited);
-}
-static void unlimit_descriptors(void)
-{
-    setrlimit(RLIMIT_NOFILE, &unlimited);
-}
-
-static int say_report(async_loop *loop, const async_exception_context *context,
-                      void *argument)
-{
-    (void)loop;
-    (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-/* An allocator that counts, and refuses the one with a certain index. */
-static long allocations, refuse_at = -1, live;
-static void *allocate(void *context, size_t size)
-{
-    void *memory;
-    (void)context;
-    if (allocations++ == refuse_at) return NULL;
-    memory = malloc(size);
-    live += memory != NULL;
-    return memory;
-}
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    live--;
-    free(memory);
-}
-static const async_allocator own_allocator = { allocate, release, NULL };
-
-/* Runs it on a loop, in which then nothing must be left.  Returns its error. */
-static int run_counted(async_object program)
-{
-    async_uv_loop loop;
-    int open, error;
-    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
-    async_loop_close(&loop.base); /* libuv has opened what it keeps */
-    open = descriptors();
-    allocations = live = 0;
-    async_uv_loop_init(&loop, NULL, &own_allocator);
-    async_loop_set_exception_handler(&loop.base, say_report, NULL);
-    error = async_loop_run_until_complete(&loop.base, program);
-    assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
-    assert_int_equal(async_loop_count_tasks(&loop.base), 0);
-    assert_int_equal(async_loop_close(&loop.base), 0);
-    assert_int_equal(descriptors(), open);
-    assert_int_equal(live, 0);
-    return error;
-}
-static void run(async_object program)
-{
-    assert_int_equal(run_counted(program), 0);
-}
-
-/* An address on this machine. */
-typedef struct place {
-    struct sockaddr_storage storage;
-} place;
-static const struct sockaddr *at(place *address, int port)
-{
-    assert_int_equal(async_udp_address(&address->storage, "127.0.0.1", port),
-                     0);
-    return (const struct sockaddr *)&address->storage;
-}
-static int port_of(const struct sockaddr_storage *address)
-{
-    return ntohs(((const struct sockaddr_in *)address)->sin_port);
-}
 
 /* Plain sockets. */
 static int raw_bind(int *port)
 {
-    place here;
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof bound;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, at(&here, 0), sizeof(struct sockaddr_in)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&bound, &size), 0);
-    *port = port_of(&bound);
+    raw_bind_any(fd, port);
     return fd;
 }
-static void raw_send(int fd, int port, const char *text)
+static void raw_send_to(int fd, int port, const char *text)
 {
     place there;
     assert_int_equal(sendto(fd, text, strlen(text), 0, at(&there, port),
@@ -267,34 +155,6 @@ static ASYNC(say_connect)
     ASYNC_END;
 }
 
-/* Whether a task waits for an operation; and whether that is over, but the
- * task has not run since. */
-static int waits(const async_task *task)
-{
-    const async *co = async_task_get_coro(task);
-    return !async_task_done(task) && !(co->flags & ASYNC__IS_SLEEPING) &&
-           co->wait.future != NULL;
-}
-static int woken(const async_task *task)
-{
-    return waits(task) &&
-           async_future_done(async_task_get_coro(task)->wait.future);
-}
-struct until_waiting { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_waiting)
-{
-    ASYNC_BEGIN(until_waiting);
-    while (!waits(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-struct until_woken { ASYNC_FRAME; async_task *task; };
-static ASYNC(until_woken)
-{
-    ASYNC_BEGIN(until_woken);
-    while (!woken(self->task)) ASYNC_SUSPEND;
-    ASYNC_END;
-}
-
 static char large[70000];
 
 /* --- sending and receiving ------------------------------------------------- */
@@ -340,9 +200,9 @@ static ASYNC(boundaries)
 {
     ASYNC_BEGIN(boundaries);
     AWAIT(meet, &self->udp, &self->fd, &self->port);
-    raw_send(self->fd, async_udp_port(&self->udp), "one");
-    raw_send(self->fd, async_udp_port(&self->udp), "");
-    raw_send(self->fd, async_udp_port(&self->udp), "three");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "one");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "three");
     AWAIT(say_receive, &self->udp);
     AWAIT(say_receive, &self->udp);
     AWAIT(say_receive, &self->udp);
@@ -376,8 +236,8 @@ static ASYNC(cut)
 {
     ASYNC_BEGIN(cut);
     AWAIT(meet, &self->udp, &self->fd, &self->port);
-    raw_send(self->fd, async_udp_port(&self->udp), "abcdefgh");
-    raw_send(self->fd, async_udp_port(&self->udp), "ijk");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "abcdefgh");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "ijk");
     AWAIT_CATCH_INTO(self->error, self->n, async_udp_receive, &self->udp,
                      self->buffer, 3, &self->sender);
     say("%s:%s:%d", name_of(self->error), self->buffer,
@@ -445,11 +305,11 @@ static ASYNC(receive_late)
 {
     ASYNC_BEGIN(receive_late);
     AWAIT(meet, &self->udp, &self->fd, &self->port);
-    raw_send(self->fd, async_udp_port(&self->udp), "a");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "a");
     AWAIT(say_receive, &self->udp);
     for (self->i = 0; self->i < 20; self->i++) {
         char text[] = { (char)('b' + self->i), '\0' };
-        raw_send(self->fd, async_udp_port(&self->udp), text);
+        raw_send_to(self->fd, async_udp_port(&self->udp), text);
     }
     uv_prepare_init(async_uv_loop_of(async_loop_of(co)), &self->prepare);
     uv_prepare_start(&self->prepare, on_round);
@@ -495,9 +355,9 @@ static ASYNC(exchange)
                   sizeof self->buffer);
             AWAIT_INTO(self->n, async_udp_receive, &self->other, self->buffer,
                        sizeof self->buffer);
-            if (self->i == 0) self->before = allocations;
+            if (self->i == 0) self->before = memory.asked;
         }
-        say("%ld", allocations - self->before);
+        say("%ld", memory.asked - self->before);
     } ASYNC_FINALLY {
         /* one allocation is refused, and this may be it */
         AWAIT_CATCH(self->i, async_udp_close, &self->one);
@@ -609,8 +469,8 @@ static ASYNC(connected)
     raw_say(self->fd);
     AWAIT(say_send, &self->udp, "x", self->strangers);
     AWAIT(say_connect, &self->udp, self->strangers);
-    raw_send(self->stranger, async_udp_port(&self->udp), "from a stranger");
-    raw_send(self->fd, async_udp_port(&self->udp), "from me");
+    raw_send_to(self->stranger, async_udp_port(&self->udp), "from a stranger");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "from me");
     AWAIT(say_receive, &self->udp);
     AWAIT(say_connect, &self->udp); /* no more */
     AWAIT(say_connect, &self->udp);
@@ -648,7 +508,7 @@ static ASYNC(unreachable)
                      0);
     AWAIT(say_send, &self->udp, "and now?");
     raw_say(self->fd);
-    raw_send(self->fd, async_udp_port(&self->udp), "here");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "here");
     AWAIT(say_receive, &self->udp);
     close(self->fd);
     AWAIT(async_udp_close, &self->udp);
@@ -675,7 +535,7 @@ static ASYNC(nobody_waits)
     ASYNC_BEGIN(nobody_waits);
     self->fd = raw_bind(&self->port);
     AWAIT(async_udp_connect, &self->udp, at(&self->there, self->port));
-    raw_send(self->fd, async_udp_port(&self->udp), "x");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "x");
     AWAIT(say_receive, &self->udp); /* libuv reads from now on */
     close(self->fd);
     AWAIT(say_send, &self->udp, "anybody?");
@@ -1021,8 +881,8 @@ static ASYNC(receive_twice)
     self->receiver = async_create_task(CO(say_receive, &self->udp));
     AWAIT(until_waiting, self->receiver);
     AWAIT(say_receive, &self->udp);
-    raw_send(self->fd, async_udp_port(&self->udp), "first");
-    raw_send(self->fd, async_udp_port(&self->udp), "second");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "first");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "second");
     AWAIT(until_woken, self->receiver);
     AWAIT(say_receive, &self->udp); /* the other has not got it yet */
     AWAIT_JOIN(self->receiver);
@@ -1083,7 +943,7 @@ static ASYNC(cancel_receive)
     AWAIT(until_waiting, self->receiver);
     async_task_cancel(self->receiver);
     AWAIT_JOIN(self->receiver);
-    raw_send(self->fd, async_udp_port(&self->udp), "kept");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "kept");
     AWAIT(say_receive, &self->udp);
     close(self->fd);
     AWAIT(async_udp_close, &self->udp);
@@ -1113,14 +973,14 @@ static ASYNC(cancel_arrived)
     self->receiver =
         async_create_task(CO(say_receive, &self->udp, self->how == 2 ? 3 : 0));
     AWAIT(until_waiting, self->receiver);
-    raw_send(self->fd, async_udp_port(&self->udp),
-             self->how == 1 ? "" : "first");
+    raw_send_to(self->fd, async_udp_port(&self->udp),
+                self->how == 1 ? "" : "first");
     AWAIT(until_woken, self->receiver);
     async_task_cancel(self->receiver);
-    if (self->how == 4) refuse_at = allocations;
+    if (self->how == 4) memory_refuse(1);
     ASYNC_SUSPEND;
-    refuse_at = -1;
-    raw_send(self->fd, async_udp_port(&self->udp), "second");
+    memory_refuse(0);
+    raw_send_to(self->fd, async_udp_port(&self->udp), "second");
     if (self->how != 5) {
         AWAIT_CATCH_INTO(
             self->error, self->n, async_udp_receive, &self->udp, self->buffer,
@@ -1178,12 +1038,12 @@ static ASYNC(cancel_large)
            sizeof(struct sockaddr_in));
     AWAIT(until_woken, self->receiver);
     async_task_cancel(self->receiver);
-    refuse_at = allocations;
+    memory_refuse(1);
     ASYNC_SUSPEND;
-    refuse_at = -1;
+    memory_refuse(0);
     async_task_release(self->receiver);
     AWAIT(say_receive, &self->udp);
-    raw_send(self->fd, async_udp_port(&self->udp), "next");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "next");
     AWAIT(say_receive, &self->udp);
     close(self->fd);
     AWAIT(async_udp_close, &self->udp);
@@ -1244,7 +1104,7 @@ static ASYNC(cancel_close)
     async_task_cancel(self->closer);
     AWAIT_JOIN(self->closer);
     /* libuv has let go of it by now */
-    assert_int_equal(self->udp.state, ASYNC__UDP_UNOPENED);
+    assert_int_equal(self->udp.resource.state, ASYNC__IS_SHUT);
     memset(&self->udp, 0, sizeof self->udp);
     close(self->fd);
     ASYNC_END;
@@ -1266,7 +1126,7 @@ static ASYNC(in_time)
                 CO(async_udp_receive, &self->udp, &self->byte, 1),
                 ASYNC_MS(2));
     say("%s", name_of(self->error));
-    raw_send(self->fd, async_udp_port(&self->udp), "late");
+    raw_send_to(self->fd, async_udp_port(&self->udp), "late");
     AWAIT(say_receive, &self->udp);
     close(self->fd);
     AWAIT(async_udp_close, &self->udp);
@@ -1316,17 +1176,14 @@ static void without_descriptors_opening_is_an_error(void **s)
 /* Everything, each allocation refused in turn. */
 static void at_each_allocation_there_may_be_no_memory(void **s)
 {
-    long at_, last;
+    long index, last;
     int error;
     (void)s;
-    refuse_at = -1;
     run(CO(exchange));
-    last = allocations;
-    for (at_ = 0; at_ < last; at_++) {
+    last = memory.asked;
+    for (index = 0; index < last; index++) {
         unit_said_length = 0;
-        refuse_at = at_;
-        error = run_counted(CO(exchange));
-        refuse_at = -1;
+        error = run_refusing(CO(exchange), index, 1);
         assert_true(error == 0 || error == ASYNC_ENOMEM);
     }
     unit_said_length = 0;
@@ -1541,9 +1398,9 @@ static ASYNC(endpoint)
     AWAIT(async_create_datagram_endpoint, &self->transport, &talker,
           (void *)(uintptr_t) "me", at(&self->here, 0),
           at(&self->there, self->port));
-    raw_send(self->fd, async_udp_port(&self->transport.udp), "one");
-    raw_send(self->fd, async_udp_port(&self->transport.udp), "");
-    raw_send(self->fd, async_udp_port(&self->transport.udp), "three");
+    raw_send_to(self->fd, async_udp_port(&self->transport.udp), "one");
+    raw_send_to(self->fd, async_udp_port(&self->transport.udp), "");
+    raw_send_to(self->fd, async_udp_port(&self->transport.udp), "three");
     while (heard < 3) AWAIT(async_sleep, ASYNC_US(100));
     assert_int_equal(
         async_datagram_sendto(&self->transport, "answer", 6, NULL), 0);
@@ -1605,10 +1462,10 @@ static ASYNC(endpoint_queued)
     assert_int_equal(async_datagram_sendto(&self->transport, large, 65535,
                                            at(&self->there, self->port)),
                      0);
-    refuse_at = allocations;
+    memory_refuse(1);
     say("%s", name_of(async_datagram_sendto(&self->transport, large, 60000,
                                             at(&self->there, self->port))));
-    refuse_at = -1;
+    memory_refuse(0);
     assert_int_equal(self->transport.queued, 3);
     if (self->how == 0) async_datagram_close(&self->transport);
     if (self->how == 1) async_datagram_abort(&self->transport);
@@ -1697,17 +1554,14 @@ static ASYNC(endpoint_brief)
 
 static void opening_one_may_find_no_memory(void **s)
 {
-    long at_, last;
+    long index, last;
     int error, failed = 0;
     (void)s;
-    refuse_at = -1;
     run(CO(endpoint_brief));
     assert_said("made:me lost:ok:0");
-    last = allocations;
-    for (at_ = 0; at_ < last; at_++) {
-        refuse_at = at_;
-        error = run_counted(CO(endpoint_brief));
-        refuse_at = -1;
+    last = memory.asked;
+    for (index = 0; index < last; index++) {
+        error = run_refusing(CO(endpoint_brief), index, 1);
         assert_true(error == 0 || error == ASYNC_ENOMEM);
         failed += error != 0;
     }

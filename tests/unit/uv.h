@@ -1,5 +1,9 @@
 /* What the unit tests of what libuv does share: a loop after which nothing is
- * left, descriptors that are counted and refused, memory that is. */
+ * left, descriptors that are counted and refused, memory that is.  Goes behind
+ * the headers that are tested.
+ *
+ * io.h has what streams need besides, sockets.h the plain sockets at the other
+ * end, refusing.h a libuv that has no threads left to give. */
 #ifndef UNIT_UV_H
 #define UNIT_UV_H
 
@@ -7,9 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Not all of them are used in all files. */
@@ -19,6 +25,8 @@ HELPER const char *name_of(int error)
 {
     const char *name = async_error_name(error);
     if (error == 0) return "ok";
+    /* which of the two comes depends on who notices first */
+    if (error == -ECONNRESET || error == -EPIPE) return "broken";
     return name != NULL ? name : uv_err_name(error);
 }
 
@@ -35,7 +43,7 @@ HELPER struct rlimit unlimited;
 HELPER void limit_descriptors(int more)
 {
     struct rlimit limited;
-    int fd = dup(0), n; /* the lowest that is free */
+    int fd = dup(0), n; /* the lowest that is free; others may lie between */
     close(fd);
     for (n = 0; n < more; fd++) n += fcntl(fd, F_GETFD) < 0;
     getrlimit(RLIMIT_NOFILE, &unlimited);
@@ -48,33 +56,53 @@ HELPER void unlimit_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &unlimited);
 }
 
-/* An allocator that counts, and can refuse: so many, from one on. */
+/* An allocator that counts, and can refuse: so many, from one on.  Any thread
+ * may call it, as is asked of a loop's. */
 HELPER struct counting {
-    long made, live, refuse_at, refuse, refused;
+    long asked, live, refuse_at, refuse, refused;
 } memory;
 HELPER void *counting_allocate(void *context, size_t size)
 {
-    long index = memory.made + memory.refused;
+    long index = __atomic_fetch_add(&memory.asked, 1, __ATOMIC_RELAXED) -
+                 __atomic_load_n(&memory.refuse_at, __ATOMIC_RELAXED);
     (void)context;
-    if (index >= memory.refuse_at &&
-        index - memory.refuse_at < memory.refuse) {
-        memory.refused++;
+    if (index >= 0 &&
+        index < __atomic_load_n(&memory.refuse, __ATOMIC_RELAXED)) {
+        __atomic_add_fetch(&memory.refused, 1, __ATOMIC_RELAXED);
         return NULL;
     }
-    memory.made++;
-    memory.live++;
+    __atomic_add_fetch(&memory.live, 1, __ATOMIC_RELAXED);
     return malloc(size);
 }
 HELPER void counting_release(void *context, void *released, size_t size)
 {
     (void)context;
-    (void)size;
-    memory.live--;
+    memset(released, 0xdd, size); /* so that who still reads it is seen */
+    __atomic_sub_fetch(&memory.live, 1, __ATOMIC_RELAXED);
     free(released);
 }
 HELPER const async_allocator counting_allocator = { counting_allocate,
                                                     counting_release, NULL };
 
+/* Counts anew. */
+HELPER void memory_begin(void)
+{
+    memset(&memory, 0, sizeof memory);
+}
+/* Refuses so many, from the next or from a later one on.  0: none any more. */
+HELPER void memory_refuse_later(long skip, long how_many)
+{
+    __atomic_store_n(&memory.refuse_at,
+                     __atomic_load_n(&memory.asked, __ATOMIC_RELAXED) + skip,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&memory.refuse, how_many, __ATOMIC_RELAXED);
+}
+HELPER void memory_refuse(long how_many)
+{
+    memory_refuse_later(0, how_many);
+}
+
+/* Reports are part of the story. */
 HELPER int say_report(async_loop *loop, const async_exception_context *context,
                       void *argument)
 {
@@ -87,18 +115,20 @@ HELPER int say_report(async_loop *loop, const async_exception_context *context,
     return 0;
 }
 
-/* Runs it on a loop, in which then nothing must be left. */
-HELPER int run_refusing(async_object program, long at, long refuse)
+/* Runs it on a loop, in which then nothing must be left.  Returns its error.
+ * An allocator of the test's own calls the one that counts. */
+HELPER int run_with(const async_allocator *allocator, async_object program,
+                    long at, long refuse)
 {
     async_uv_loop loop;
     int open, error;
+    signal(SIGPIPE, SIG_DFL); /* which would end this */
     assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
     async_loop_close(&loop.base); /* libuv has opened what it keeps */
     open = descriptors();
-    memset(&memory, 0, sizeof memory);
-    memory.refuse_at = at;
-    memory.refuse = refuse;
-    assert_int_equal(async_uv_loop_init(&loop, NULL, &counting_allocator), 0);
+    memory_begin();
+    memory_refuse_later(at, refuse);
+    assert_int_equal(async_uv_loop_init(&loop, NULL, allocator), 0);
     async_loop_set_exception_handler(&loop.base, say_report, NULL);
     error = async_loop_run_until_complete(&loop.base, program);
     assert_int_equal(async_uv_loop_count_handles(&loop.base), 0);
@@ -108,13 +138,50 @@ HELPER int run_refusing(async_object program, long at, long refuse)
     assert_int_equal(memory.live, 0);
     return error;
 }
+/* The same; refuses so many allocations, from a certain one on. */
+HELPER int run_refusing(async_object program, long at, long refuse)
+{
+    return run_with(&counting_allocator, program, at, refuse);
+}
 HELPER void run(async_object program)
 {
     assert_int_equal(run_refusing(program, 0, 0), 0);
 }
 
-/* Lets others run until the task has begun to wait for an operation, or until
- * that is over but the task has not run since. */
+/* Blocks the thread, and so a loop in it. */
+HELPER void block(int milliseconds)
+{
+    struct timespec span = { 0, milliseconds * 1000000L };
+    nanosleep(&span, NULL);
+}
+
+/* What a callback may do. */
+HELPER int say_text(void *text)
+{
+    say("%s", (const char *)text);
+    return 0;
+}
+HELPER int stop(void *loop)
+{
+    async_loop_stop((async_loop *)loop);
+    return 0;
+}
+HELPER int set_future(void *future)
+{
+    return async_future_set_result((async_future *)future);
+}
+
+struct say_after { ASYNC_FRAME; async_duration delay; const char *text; };
+HELPER ASYNC(say_after)
+{
+    ASYNC_BEGIN(say_after);
+    AWAIT(async_sleep, self->delay);
+    say("%s", self->text);
+    ASYNC_END;
+}
+
+/* Whether a task waits for an operation; and whether that is over, but the
+ * task has not run since. */
 HELPER int waits(const async_task *task)
 {
     const async *co = async_task_get_coro(task);
@@ -126,6 +193,9 @@ HELPER int woken(const async_task *task)
     return waits(task) &&
            async_future_done(async_task_get_coro(task)->wait.future);
 }
+
+/* Lets others run until the task has begun to wait, or until it would run next
+ * in this very iteration, woken by the poll before it. */
 struct until_waiting { ASYNC_FRAME; async_task *task; };
 HELPER ASYNC(until_waiting)
 {
@@ -141,8 +211,8 @@ HELPER ASYNC(until_woken)
     ASYNC_END;
 }
 
-/* Awaits a task, and says how it ended. */
-struct say_end { ASYNC_FRAME; async_task *task; int error; };
+/* Awaits a task, and says how it ended, behind a word of its own or none. */
+struct say_end { ASYNC_FRAME; async_task *task; const char *word; int error; };
 HELPER ASYNC(say_end)
 {
     ASYNC_BEGIN(say_end);
@@ -150,8 +220,18 @@ HELPER ASYNC(say_end)
         AWAIT_JOIN(self->task);
     } ASYNC_EXCEPT_ALL(self->error) {}
     ASYNC_END_TRY
-    say("%s", name_of(self->error));
+    if (self->word != NULL)
+        say("%s:%s", self->word, name_of(self->error));
+    else
+        say("%s", name_of(self->error));
     ASYNC_END;
 }
+
+/* Awaits something else, and says what came of it. */
+#define SAY_AWAIT(word, ...)                                                  \
+    do {                                                                      \
+        AWAIT_CATCH(self->error, __VA_ARGS__);                                \
+        say("%s:%s", word, name_of(self->error));                             \
+    } while (0)
 
 #endif

@@ -15,14 +15,7 @@ static int watched_uv_run(uv_loop_t *loop, uv_run_mode mode);
 #include "../../async/test/virtual.h"
 #include "../../async/uv/loop.h"
 
-#include "unit.h"
-
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
+#include "uv.h"
 
 /* --- helpers ------------------------------------------------------------- */
 
@@ -31,13 +24,6 @@ static async_time now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec * ASYNC_SECONDS(1) + time.tv_nsec;
-}
-
-/* Blocks the thread, and so the loop. */
-static void block(int milliseconds)
-{
-    struct timespec span = { 0, milliseconds * 1000000L };
-    nanosleep(&span, NULL);
 }
 
 #undef uv_run
@@ -52,76 +38,6 @@ static int watched_uv_run(uv_loop_t *loop, uv_run_mode mode)
     return alive;
 }
 #define uv_run watched_uv_run
-
-/* Descriptors that are open. */
-static int descriptors(void)
-{
-    int fd, open = 0;
-    for (fd = 0; fd < 256; fd++) open += fcntl(fd, F_GETFD) >= 0;
-    return open;
-}
-
-/* Counts what is allocated, and can refuse. */
-typedef struct counting {
-    async_allocator allocator;
-    long live;
-    int refuse;
-} counting;
-static void *counting_allocate(void *context, size_t size)
-{
-    counting *c = context;
-    if (c->refuse) return NULL;
-    c->live++;
-    return malloc(size);
-}
-static void counting_release(void *context, void *memory, size_t size)
-{
-    counting *c = context;
-    (void)size;
-    c->live--;
-    free(memory);
-}
-static void counting_init(counting *c)
-{
-    memset(c, 0, sizeof *c);
-    c->allocator.allocate = counting_allocate;
-    c->allocator.release = counting_release;
-    c->allocator.context = c;
-}
-
-static int say_text(void *text)
-{
-    say("%s", (char *)text);
-    return 0;
-}
-static int stop(void *loop)
-{
-    async_loop_stop(loop);
-    return 0;
-}
-static int set_future(void *future)
-{
-    return async_future_set_result(future);
-}
-
-/* Reports are part of the story. */
-static int say_report(async_loop *loop, const async_exception_context *context,
-                      void *argument)
-{
-    (void)loop;
-    (void)argument;
-    say("[%s]", context->message);
-    return 0;
-}
-
-struct say_after { ASYNC_FRAME; async_duration delay; const char *text; };
-static ASYNC(say_after)
-{
-    ASYNC_BEGIN(say_after);
-    AWAIT(async_sleep, self->delay);
-    say("%s", self->text);
-    ASYNC_END;
-}
 
 struct wait_for_future {
     ASYNC_FRAME;
@@ -430,13 +346,12 @@ static void two_loops_in_a_thread_take_turns(void **s)
 static void a_loop_gives_all_its_memory_back(void **s)
 {
     async_uv_loop loop;
-    counting c;
     (void)s;
-    counting_init(&c);
-    async_uv_loop_init(&loop, NULL, &c.allocator);
+    memory_begin();
+    async_uv_loop_init(&loop, NULL, &counting_allocator);
     async_loop_run_until_complete(&loop.base, CO(say_after, ASYNC_US(1), "a"));
     async_loop_close(&loop.base);
-    assert_int_equal(c.live, 0);
+    assert_int_equal(memory.live, 0);
     assert_said("a");
 }
 
@@ -649,12 +564,11 @@ static void without_memory_a_loop_cannot_be_borrowed(void **s)
 {
     async_uv_loop loop;
     uv_loop_t uv;
-    counting c;
     (void)s;
-    counting_init(&c);
-    c.refuse = 1;
+    memory_begin();
+    memory_refuse(LONG_MAX);
     uv_loop_init(&uv);
-    assert_int_equal(async_uv_loop_init(&loop, &uv, &c.allocator),
+    assert_int_equal(async_uv_loop_init(&loop, &uv, &counting_allocator),
                      ASYNC_ENOMEM);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_int_equal(uv_loop_close(&uv), 0);
@@ -1220,16 +1134,15 @@ static void a_loop_runs_on_while_another_on_the_same_uv_loop_is_run(void **s)
 
 static void a_borrowed_loop_gives_its_memory_back_once_libuv_has_run(void **s)
 {
-    counting c;
     (void)s;
-    counting_init(&c);
+    memory_begin();
     uv_loop_init(&host);
-    async_uv_loop_init(&borrowed, &host, &c.allocator);
+    async_uv_loop_init(&borrowed, &host, &counting_allocator);
     begin_task(&borrowed.base, CO(say_after, 0, "task"));
     uv_run(&host, UV_RUN_DEFAULT);
     async_loop_close(&borrowed.base);
     uv_run(&host, UV_RUN_DEFAULT);
-    assert_int_equal(c.live, 0);
+    assert_int_equal(memory.live, 0);
     assert_int_equal(uv_loop_close(&host), 0);
     assert_said("task");
 }

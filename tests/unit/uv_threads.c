@@ -4,19 +4,11 @@
 #define ASYNC_IMPLEMENTATION
 #include "../../async/uv/loop.h"
 
-#include "unit.h"
+#include "uv.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <time.h>
 
 /* --- helpers ------------------------------------------------------------- */
-
-static void block(int milliseconds)
-{
-    struct timespec span = { 0, milliseconds * 1000000L };
-    nanosleep(&span, NULL);
-}
 
 /* Runs it in a thread of its own, to its end. */
 static void *in_thread(void *(*function)(void *), void *argument)
@@ -26,30 +18,6 @@ static void *in_thread(void *(*function)(void *), void *argument)
     assert_int_equal(pthread_create(&thread, NULL, function, argument), 0);
     assert_int_equal(pthread_join(thread, &result), 0);
     return result;
-}
-
-static int say_text(void *text)
-{
-    say("%s", (char *)text);
-    return 0;
-}
-static int set_future(void *future)
-{
-    return async_future_set_result(future);
-}
-static int stop(void *loop)
-{
-    async_loop_stop(loop);
-    return 0;
-}
-
-struct say_after { ASYNC_FRAME; async_duration delay; const char *text; };
-static ASYNC(say_after)
-{
-    ASYNC_BEGIN(say_after);
-    AWAIT(async_sleep, self->delay);
-    say("%s", self->text);
-    ASYNC_END;
 }
 
 /* --- order, number, memory ------------------------------------------------ */
@@ -503,49 +471,31 @@ static void on_a_closed_loop_it_is_an_error(void **s)
                      ASYNC_ELOOPCLOSED);
 }
 
-/* An allocator that any thread may call, as is asked of a loop's. */
-static int live, refuse;
-static void *allocate(void *context, size_t size)
-{
-    (void)context;
-    if (__atomic_load_n(&refuse, __ATOMIC_RELAXED)) return NULL;
-    __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
-    return malloc(size);
-}
-static void release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    __atomic_sub_fetch(&live, 1, __ATOMIC_RELAXED);
-    free(memory);
-}
-static const async_allocator counting = { allocate, release, NULL };
-
 static void without_memory_for_a_handle_it_is_enomem(void **s)
 {
     async_uv_loop loop;
     (void)s;
-    live = 0;
-    async_uv_loop_init(&loop, NULL, &counting);
-    refuse = 1;
+    memory_begin();
+    async_uv_loop_init(&loop, NULL, &counting_allocator);
+    memory_refuse(LONG_MAX);
     assert_int_equal((int)(intptr_t)in_thread(schedule_anything, &loop.base),
                      ASYNC_ENOMEM);
-    refuse = 0;
+    memory_refuse(0);
     async_loop_close(&loop.base);
-    assert_int_equal(live, 0);
+    assert_int_equal(memory.live, 0);
 }
 
 static void what_has_not_run_is_given_back_when_the_loop_is_closed(void **s)
 {
     async_uv_loop loop;
     (void)s;
-    live = 0;
-    async_uv_loop_init(&loop, NULL, &counting);
+    memory_begin();
+    async_uv_loop_init(&loop, NULL, &counting_allocator);
     in_thread(schedule_anything, &loop.base);
     in_thread(schedule_anything, &loop.base);
-    assert_true(live >= 2);
+    assert_true(memory.live >= 2);
     async_loop_close(&loop.base);
-    assert_int_equal(live, 0);
+    assert_int_equal(memory.live, 0);
     assert_said("");
 }
 

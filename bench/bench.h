@@ -1,13 +1,13 @@
-/* bench.h - what the three programs of bench/core have in common
+/* bench.h - what the programs in C and C++ have in common
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
- * The clock, the line that a program prints, and the queue that fifo.c and
- * cpp20.cc share, so that they differ in nothing but what stands in it.  Goes
- * before all other headers.
+ * The clock, what a program is asked and the line that it prints, and the queue
+ * that floor/ and cpp20/ share, so that they differ in nothing but what stands
+ * in it.  Goes before all other headers.
  */
-#ifndef CAESURA_BENCH_CORE_H
-#define CAESURA_BENCH_CORE_H
+#ifndef CAESURA_BENCH_H
+#define CAESURA_BENCH_H
 
 /* clock_gettime() is POSIX, which strict C99 hides. */
 #if !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
@@ -23,7 +23,10 @@
  * mostly lie in different files. */
 #define BENCH_NOINLINE __attribute__((noinline))
 
-enum { BENCH_MANY = 10000 }; /* the tasks of switch10k */
+enum {
+    BENCH_MANY = 10000, /* the tasks of switch10k, the children of a gather */
+    BENCH_BATCH = 1000  /* what another thread starts before it waits */
+};
 
 /* --- the queue ----------------------------------------------------------- */
 
@@ -58,6 +61,22 @@ static inline double bench_clock(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+/* Nanoseconds on the wall, for what runs on more than one processor. */
+static inline double bench_wall(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* 0 to 1000 milliseconds, in the same order in every program. */
+static inline unsigned bench_milliseconds(void)
+{
+    static unsigned state = 12345;
+    state = state * 1664525u + 1013904223u;
+    return ((state & 0xffffffffu) >> 8) % 1001;
+}
+
 /* Resident bytes, or 0 where there is no /proc. */
 static inline long bench_resident(void)
 {
@@ -78,6 +97,7 @@ struct bench_job {
     long n;           /* operations */
     long many;        /* tasks, of those that switch */
     int depth;        /* of awaits */
+    long capacity;    /* of the queue */
     double started;
     long resident, asked; /* sleep: bytes before */
 };
@@ -91,15 +111,18 @@ static inline int bench_is(const char *kind)
 /* PROGRAM WORKLOAD N.  Fills in bench_job. */
 static inline void bench_arguments(int argc, char **argv)
 {
-    static const char *const names[] = { "switch1", "switch10k", "depth1",
-                                         "depth10", "depth100",  "spawn",
-                                         "call",    "sleep" };
+    static const char *const names[] = {
+        "switch1", "switch10k", "depth1", "depth10", "depth100", "spawn",
+        "call",    "sleep",     "timers", "queue1",  "queue64",  "pingpong",
+        "gather",  "timeout",   "bulk",   "threads", "cores1",   "cores2"
+    };
     size_t i, count = sizeof names / sizeof *names;
     if (argc == 3) {
         bench_job.name = argv[1];
         bench_job.n = strtol(argv[2], NULL, 10);
         bench_job.many = strcmp(argv[1], "switch10k") == 0 ? BENCH_MANY : 1;
         if (bench_is("depth")) bench_job.depth = atoi(argv[1] + 5);
+        if (bench_is("queue")) bench_job.capacity = atoi(argv[1] + 5);
         for (i = 0; i < count; i++)
             if (strcmp(argv[1], names[i]) == 0 && bench_job.n > 0) return;
     }
@@ -109,15 +132,22 @@ static inline void bench_arguments(int argc, char **argv)
     exit(2);
 }
 
+/* What a program has no means for, it does not do: the runner leaves it out. */
+static inline void bench_missing(void)
+{
+    fprintf(stderr, "%s is not something that is done here\n", bench_job.name);
+    exit(3);
+}
+
 static inline void bench_begin(void)
 {
     bench_job.started = bench_clock();
 }
 
 /* Prints the result, having looked whether the work was done at all. */
-static inline void bench_end(long operations, long sum, long expected)
+static inline void bench_print(double passed, long operations, long sum,
+                               long expected)
 {
-    double passed = bench_clock() - bench_job.started;
     if (sum != expected) {
         fprintf(stderr, "%s: the sum is %ld, and should be %ld\n",
                 bench_job.name, sum, expected);
@@ -125,6 +155,10 @@ static inline void bench_end(long operations, long sum, long expected)
     }
     printf("%s %.4f %ld\n", bench_job.name, passed / (double)operations,
            operations);
+}
+static inline void bench_end(long operations, long sum, long expected)
+{
+    bench_print(bench_clock() - bench_job.started, operations, sum, expected);
 }
 
 /* The same for bytes: resident, tasks, asked from the allocator.  `asked` is
@@ -162,4 +196,10 @@ static inline long bench_sum(long n)
     return sum + n / 1024 * (1023L * 1024 / 2);
 }
 
-#endif /* CAESURA_BENCH_CORE_H */
+/* 0 + 1 + ... + (n - 1): the items that pass through a queue. */
+static inline long bench_sum_to(long n)
+{
+    return n % 2 ? n * ((n - 1) / 2) : n / 2 * (n - 1);
+}
+
+#endif /* CAESURA_BENCH_H */

@@ -1,10 +1,10 @@
-/* cpp20.cc - the workloads of bench/core as C++20 coroutines
+/* micro.cc - the workloads as C++20 coroutines
  *
  * Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
  *
  * The task type that one writes, after those of cppcoro and libunifex: lazy,
  * with symmetric transfer into a child and back out of it, and exceptions that
- * go to who awaits.  The scheduler is the queue of fifo.c.
+ * go to who awaits.  The scheduler is the queue of floor/micro.c.
  *
  * Frames come from lists of free ones, kept by size, and a task that ends goes
  * straight on in the one that joins it.  Two variants tell what that is worth:
@@ -14,7 +14,7 @@
  * -DBENCH_QUEUED_JOIN     who joins goes through the queue, as in asyncio and
  *                         in Caesura: ending a task runs nobody inside it
  */
-#include "bench.h"
+#include "../bench.h"
 
 #include <coroutine>
 #include <exception>
@@ -324,7 +324,7 @@ static task<void> bench_call()
 // --- sleep ------------------------------------------------------------------
 
 // Timers in a list that is sorted by deadline, and searched from its end, as
-// in fifo.c.  The entry lies in the frame.
+// in floor/micro.c.  The entry lies in the frame.
 static struct sleep_for *first_timer, *last_timer;
 struct sleep_for {
     std::coroutine_handle<> handle;
@@ -379,6 +379,122 @@ static task<void> bench_sleep()
     for (auto &handle : handles) handle.destroy();
 }
 
+// --- queues -----------------------------------------------------------------
+
+// A ring in which one may wait to put, and one to get.
+struct ring {
+    long items[64], in = 0, out = 0, capacity;
+    ready *putter = nullptr, *getter = nullptr;
+
+    explicit ring(long most) : capacity(most)
+    {
+    }
+    static void wake(ready *&waiting)
+    {
+        if (waiting) bench_push(std::exchange(waiting, nullptr));
+    }
+    struct put_awaiter {
+        ring &self;
+        long item;
+        bool await_ready() const noexcept
+        {
+            return self.in - self.out < self.capacity;
+        }
+        template <class Promise>
+        void
+        await_suspend(std::coroutine_handle<Promise> caller) const noexcept
+        {
+            self.putter = &caller.promise();
+        }
+        void await_resume() const noexcept
+        {
+            self.items[self.in++ % 64] = item;
+            wake(self.getter);
+        }
+    };
+    struct get_awaiter {
+        ring &self;
+        bool await_ready() const noexcept
+        {
+            return self.in != self.out;
+        }
+        template <class Promise>
+        void
+        await_suspend(std::coroutine_handle<Promise> caller) const noexcept
+        {
+            self.getter = &caller.promise();
+        }
+        long await_resume() const noexcept
+        {
+            long item = self.items[self.out++ % 64];
+            wake(self.putter);
+            return item;
+        }
+    };
+    put_awaiter put(long item)
+    {
+        return { *this, item };
+    }
+    get_awaiter get()
+    {
+        return { *this };
+    }
+};
+
+BENCH_NOINLINE static task<void> producer(ring &items)
+{
+    for (long i = 0; i < bench_job.n; i++) co_await items.put(i);
+}
+BENCH_NOINLINE static task<long> consumer(ring &items)
+{
+    long sum = 0;
+    for (long i = 0; i < bench_job.n; i++) sum += co_await items.get();
+    co_return sum;
+}
+static task<void> bench_queue()
+{
+    ring items(bench_job.capacity);
+    bench_begin();
+    spawned<void> producing(producer(items));
+    spawned<long> consuming(consumer(items));
+    long sum = co_await consuming;
+    co_await producing;
+    bench_end(bench_job.n, sum, bench_sum_to(bench_job.n));
+}
+
+BENCH_NOINLINE static task<void> ponger(ring &there, ring &back, long n)
+{
+    for (long i = 0; i < n; i++) co_await back.put(co_await there.get());
+}
+static task<void> bench_pingpong()
+{
+    ring there(1), back(1);
+    long n = bench_job.n / 2, sum = 0;
+    spawned<void> ponging(ponger(there, back, n));
+    bench_begin();
+    for (long i = 0; i < n; i++) {
+        co_await there.put(i);
+        sum += co_await back.get();
+    }
+    bench_end(2 * n, sum, bench_sum_to(n));
+    co_await ponging;
+}
+
+// --- gather -----------------------------------------------------------------
+
+static task<void> bench_gather()
+{
+    long rounds = bench_job.n / BENCH_MANY, sum = 0;
+    bench_begin();
+    for (long round = 0; round < rounds; round++) {
+        std::vector<spawned<int>> all;
+        all.reserve(BENCH_MANY);
+        for (long i = 0; i < BENCH_MANY; i++) all.emplace_back(child(i));
+        for (auto &one : all) sum += co_await one;
+    }
+    bench_end(rounds * BENCH_MANY, sum, rounds * bench_sum(BENCH_MANY));
+}
+
 int main(int argc, char **argv)
 {
     bench_arguments(argc, argv);
@@ -391,5 +507,11 @@ int main(int argc, char **argv)
     if (bench_is("spawn")) go(bench_spawn());
     if (bench_is("call")) go(bench_call());
     if (bench_is("sleep")) go(bench_sleep());
+    if (bench_is("queue")) go(bench_queue());
+    if (bench_is("pingpong")) go(bench_pingpong());
+    if (bench_is("gather")) go(bench_gather());
+    // There are no timers and no threads in the language.
+    for (auto name : { "timers", "timeout", "bulk", "threads", "cores" })
+        if (bench_is(name)) bench_missing();
     return 0;
 }

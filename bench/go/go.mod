@@ -1,0 +1,3 @@
+module caesura/bench
+
+go 1.19
