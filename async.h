@@ -264,7 +264,7 @@ extern "C" {
     X(ASYNC_ELIMIT, -5082, /* LimitOverrunError; ValueError of readline() */  \
       "Separator is not found, and chunk exceed the limit")                   \
     X(ASYNC_ECERTIFICATE, -5083, /* SSLCertVerificationError */               \
-      "certificate verify failed")                                              \
+      "certificate verify failed")                                            \
     X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
     X(ASYNC_ENOTSTARTED, -5101,                                               \
       "child exited without calling task_status.started()")                   \
