@@ -11,9 +11,13 @@ WARNINGS = -Wall -Wextra -pedantic -Wshadow
 # asked for when a recipe runs: `make deps` may have installed libuv by then
 UV = $$(pkg-config --cflags --libs libuv 2>/dev/null || echo -luv)
 
+# for what includes async/net; empty where it is not installed
+CURL := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
+
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
-EXAMPLES := $(basename $(notdir $(wildcard examples/*.c))) two_files
+EXAMPLES := $(filter-out $(if $(CURL),,fetch_all), \
+    $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
 # an example of what needs more than libuv, where that is installed
 ifneq ($(shell printf '%sinclude <openssl/ssl.h>\n' '\#' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),yes)
@@ -72,6 +76,7 @@ $(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -DASYNC_STATIC_ONLY -DBOARD_UART_HOOK \
 	    -I. -o $@ $(SHELL_SOURCES)
 
+$(BIN)/fetch_all: LIBRARIES = $(CURL)
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV) $(LIBRARIES)
