@@ -1353,7 +1353,7 @@ static void no_memory_is_an_error(void **state)
     unit_begin(NULL);
 }
 
-static int stop(void *argument)
+static int stop_it(void *argument)
 {
     async_loop_stop((async_loop *)argument);
     return 0;
@@ -1376,7 +1376,7 @@ static void a_loop_can_be_closed_while_requests_run(void **state)
     async_loop_set_exception_handler(&loop.base, say_report, NULL);
     async_task_release(
         async_loop_create_task(&loop.base, CO(alone, server.port)));
-    async_loop_call_later(&loop.base, &stopper, ASYNC_MS(50), stop,
+    async_loop_call_later(&loop.base, &stopper, ASYNC_MS(50), stop_it,
                           &loop.base);
     async_loop_run_forever(&loop.base);
     assert_int_equal(async_loop_close(&loop.base), 0);
