@@ -563,8 +563,8 @@ static void an_answer_that_breaks_off_is_incomplete(void **state)
     (void)state;
     fetched("/truncated", "200:ASYNC_EINCOMPLETE");
     fetched("/truncated-chunk", "200:ASYNC_EINCOMPLETE");
-    fetched("/reset", "0:ECONNRESET");
-    fetched("/empty", "0:ECONNRESET");
+    fetched("/reset", "0:broken");
+    fetched("/empty", "0:broken");
 }
 
 static void what_is_not_http_is_a_protocol_error(void **state)
