@@ -1464,12 +1464,12 @@ static void *refusing_allocate(void *context, size_t size)
     in_use++;
     return malloc(size);
 }
-static void refusing_release(void *context, void *memory, size_t size)
+static void refusing_release(void *context, void *released, size_t size)
 {
     (void)context;
-    memset(memory, 0xdd, size);
+    memset(released, 0xdd, size);
     in_use--;
-    free(memory);
+    free(released);
 }
 static const async_allocator refusing = { refusing_allocate, refusing_release,
                                           NULL };
