@@ -44,7 +44,6 @@ static ASYNC(work)
     ASYNC_END;
 }
 
-
 static int ask_to_stop(void *asked)
 {
     async_event_set((async_event *)asked);

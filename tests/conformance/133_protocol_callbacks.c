@@ -23,8 +23,7 @@ static int connection_made(async_protocol *protocol, async_transport *tr)
 }
 static int data_received(async_protocol *protocol, const void *d, size_t size)
 {
-    printf("%s data b'%.*s'\n", p_of(protocol)->n, (int)size,
-           (const char *)d);
+    printf("%s data b'%.*s'\n", p_of(protocol)->n, (int)size, (const char *)d);
     return 0;
 }
 static int eof_received(async_protocol *protocol)

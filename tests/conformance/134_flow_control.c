@@ -65,16 +65,15 @@ static ASYNC(program)
     puts(boolean(async_transport_is_reading(&self->b.transport.base)));
     for (self->i = 0; self->i < 8; self->i++)
         async_transport_write(&self->a.transport.base, x, sizeof x);
-    printf("buffered %s\n",
-           boolean(async_transport_get_write_buffer_size(
-                       &self->a.transport.base) > 4000));
+    printf("buffered %s\n", boolean(async_transport_get_write_buffer_size(
+                                        &self->a.transport.base) > 4000));
     AWAIT(async_sleep, ASYNC_MS(30));
     printf("got %ld\n", self->b.got);
     async_transport_resume_reading(&self->b.transport.base);
     while (self->b.got < 4000000) AWAIT(async_sleep, ASYNC_MS(10));
-    printf("got %ld %d\n", self->b.got,
-           (int)async_transport_get_write_buffer_size(
-               &self->a.transport.base));
+    printf(
+        "got %ld %d\n", self->b.got,
+        (int)async_transport_get_write_buffer_size(&self->a.transport.base));
     async_transport_abort(&self->a.transport.base);
     async_transport_abort(&self->b.transport.base);
     /* What is in a frame must stay until nothing is left of it. */

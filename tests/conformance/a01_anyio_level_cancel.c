@@ -15,13 +15,15 @@ static ASYNC(program)
             } ASYNC_END_TRY
         }
         AWAIT(async_sleep, 200 * U);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("hits %d %s\n", self->hits,
            boolean(async_scope_cancel_called(&self->scope)));
     ASYNC_TRY {
         ASYNC_FAIL_AFTER(&self->scope, 1 * U) {
             AWAIT(async_sleep, 200 * U);
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
     } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
         puts("TimeoutError");
     } ASYNC_END_TRY
@@ -30,10 +32,12 @@ static ASYNC(program)
         ASYNC_SHIELD_SCOPE(&self->inner) {
             AWAIT(async_sleep, 2 * U / 5);
             puts("shielded");
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         AWAIT(async_sleep, 20 * U);
         puts("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     puts("end");
     ASYNC_END;
 }

@@ -20,7 +20,8 @@ static ASYNC(program)
                 ASYNC_RAISE(ASYNC_ECANCELED);
             } ASYNC_END_TRY
         } ASYNC_END_TRY
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("%s %s %d\n", boolean(async_scope_cancel_called(&self->scope)),
            boolean(async_scope_cancelled_caught(&self->scope)),
            units_since(async_loop_of(co), self->t0));
@@ -31,13 +32,15 @@ static ASYNC(program)
         } ASYNC_EXCEPT(ASYNC_ECANCELED) {
             puts("swallowed");
         } ASYNC_END_TRY
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("%s %s\n", boolean(async_scope_cancel_called(&self->scope)),
            boolean(async_scope_cancelled_caught(&self->scope)));
     ASYNC_SCOPE(&self->scope) {
         async_scope_cancel(&self->scope);
         puts("no checkpoint, nothing happens");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("%s %s\n", boolean(async_scope_cancel_called(&self->scope)),
            boolean(async_scope_cancelled_caught(&self->scope)));
     ASYNC_END;

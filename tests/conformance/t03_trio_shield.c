@@ -12,11 +12,13 @@ static ASYNC(program)
             AWAIT(async_sleep, 3 * U);
             printf("shielded sleep done %d\n",
                    units_since(async_loop_of(co), self->t0));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         puts("still running without checkpoint");
         AWAIT(async_sleep, 0);
         puts("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("%s %d\n", boolean(async_scope_cancelled_caught(&self->outer)),
            units_since(async_loop_of(co), self->t0));
     ASYNC_MOVE_ON_AFTER(&self->outer, 1 * U) {
@@ -26,12 +28,14 @@ static ASYNC(program)
             ASYNC_MOVE_ON_AFTER(&self->cleanup, 2 * U) {
                 async_scope_set_shield(&self->cleanup, 1);
                 AWAIT(async_sleep, 50 * U);
-            } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
             printf("cleanup limited %s %d\n",
                    boolean(async_scope_cancelled_caught(&self->cleanup)),
                    units_since(async_loop_of(co), self->t0));
         } ASYNC_END_TRY
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     puts(boolean(async_scope_cancelled_caught(&self->outer)));
     ASYNC_END;
 }

@@ -56,7 +56,8 @@ static ASYNC(program)
             puts("RuntimeError no started()");
         } ASYNC_END_TRY
         printf("body end %d\n", units_since(async_loop_of(co), t0));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 

@@ -68,12 +68,14 @@ static ASYNC(program)
         puts("RuntimeError");
     ASYNC_NURSERY(&self->n) {
         async_nursery_spawn(&self->n, CO(other));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_SCOPE(&self->scope) {
         async_scope_cancel(&self->scope);
         AWAIT(async_checkpoint);
         puts("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     printf("cancelled %s\n",
            boolean(async_scope_cancelled_caught(&self->scope)));
     async_task_cancel(self->ticks);

@@ -34,7 +34,8 @@ static ASYNC(program)
                async_limiter_available_tokens(&self->lim.limiter),
                async_limiter_tasks_waiting(&self->lim.limiter));
         async_limiter_set_total_tokens(&self->lim.limiter, 3);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_WITH(async_limiter, &self->lim.limiter) {
         ASYNC_TRY {
             AWAIT(async_limiter_acquire, &self->lim.limiter);

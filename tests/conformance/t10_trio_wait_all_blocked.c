@@ -56,7 +56,8 @@ static ASYNC(program)
     ASYNC_NURSERY(&self->nursery) {
         async_nursery_spawn(&self->nursery, CO(w, "A", { 0, 3 }));
         async_nursery_spawn(&self->nursery, CO(w, "B", { 1, 2 }));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     printf("[%s, %s, %s, %s]\n", out[0], out[1], out[2], out[3]);
     async_nursery_clear(&self->nursery);
     t0 = async_loop_time(async_loop_of(co));
@@ -65,7 +66,8 @@ static ASYNC(program)
         AWAIT(wait_all_tasks_blocked);
         printf("blocked at %d\n", units_since(async_loop_of(co), t0));
         block((any_loop *)(void *)async_loop_of(co), 10 * U);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 

@@ -41,23 +41,27 @@ static ASYNC(limits)
             if (self->i == 2) break;
             ASYNC_SHIELD_SCOPE(&self->inner) {
                 AWAIT(async_sleep, ASYNC_SECONDS(3));
-            } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
             AWAIT(async_checkpoint);
             std::printf("never\n");
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         std::printf("moved on at %g: %d\n", now(co),
                     async_scope_cancelled_caught(&self->outer));
     }
     ASYNC_TRY {
         ASYNC_FAIL_AFTER(&self->outer, ASYNC_SECONDS(1)) {
             AWAIT(async_sleep, ASYNC_SECONDS(4));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
     } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
         std::printf("failed at %g\n", now(co));
     } ASYNC_END_TRY
     ASYNC_SCOPE(&self->outer) {
         ASYNC_RETURN(42);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     ASYNC_RETURN(0);
     ASYNC_END;
 }
@@ -92,7 +96,8 @@ static ASYNC(nurses)
         ASYNC_NURSERY_SPAWN(self->one, &self->nursery, twice, 2);
         AWAIT_TASK(self->one.task);
         async_nursery_cancel(&self->nursery);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     std::printf("ended at %g: %d\n", now(co), ASYNC_TASK_RESULT(self->one));
     async_task_release(self->one.task);
     async_nursery_clear(&self->nursery);
@@ -100,10 +105,11 @@ static ASYNC(nurses)
         ASYNC_NURSERY(&self->nursery) {
             async_nursery_spawn(&self->nursery, CO(twice, 7));
             async_nursery_spawn(&self->nursery, CO(twice, 9));
-        } ASYNC_END_NURSERY
+        }
+        ASYNC_END_NURSERY
     } ASYNC_EXCEPT(ASYNC_EGROUP) {
-        std::printf("%s\n", async_strerror(async_group_error(
-                                &self->nursery.group, 0)));
+        std::printf("%s\n", async_strerror(
+                                async_group_error(&self->nursery.group, 0)));
     } ASYNC_END_TRY
     ASYNC_END;
 }

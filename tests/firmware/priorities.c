@@ -120,7 +120,7 @@ static ASYNC(answers_it)
     tell(" asked");
     async_ring_put(&answers.ring, 42, &low);
     async_loop_call_soon_threadsafe(&low.base, &handle, said_soon,
-                                    (void *)(uintptr_t)" called, too");
+                                    (void *)(uintptr_t) " called, too");
     for (;;) {
         AWAIT_INTO(self->number, async_ring_get, &numbers.ring);
         tell(self->number == 1 ? " one" : " two");
@@ -144,11 +144,7 @@ static ASYNC(computes)
     ASYNC_END;
 }
 
-struct ticks_slowly {
-    ASYNC_FRAME;
-    async_ticker each;
-    uint16_t missed;
-};
+struct ticks_slowly { ASYNC_FRAME; async_ticker each; uint16_t missed; };
 static ASYNC(ticks_slowly)
 {
     ASYNC_BEGIN(ticks_slowly);
@@ -180,18 +176,21 @@ static ASYNC(program)
     ASYNC_END;
 }
 
-ASYNC_STATIC_TASK(blinker, ASYNC_FRAMES(blinks, async_ticker_wait,
-                                        async_sleep));
+ASYNC_STATIC_TASK(blinker,
+                  ASYNC_FRAMES(blinks, async_ticker_wait, async_sleep));
 ASYNC_STATIC_TASK(enterer, ASYNC_FRAMES(enters, async_sleep));
 ASYNC_STATIC_TASK(answerer, ASYNC_FRAMES(answers_it) +
-                  ASYNC_LARGER(ASYNC_FRAMES(async_flag_wait, async_wait_until),
-                               ASYNC_FRAMES(async_ring_get, async_wait_until)));
+                                ASYNC_LARGER(ASYNC_FRAMES(async_flag_wait,
+                                                          async_wait_until),
+                                             ASYNC_FRAMES(async_ring_get,
+                                                          async_wait_until)));
 ASYNC_STATIC_TASK(computer, ASYNC_FRAMES(computes, async_sleep));
-ASYNC_STATIC_TASK(slow, ASYNC_FRAMES(ticks_slowly, async_ticker_wait,
-                                     async_sleep));
+ASYNC_STATIC_TASK(slow,
+                  ASYNC_FRAMES(ticks_slowly, async_ticker_wait, async_sleep));
 ASYNC_STATIC_TASK(main_task, ASYNC_FRAMES(program) +
-                  ASYNC_LARGER(ASYNC_FRAMES(async_sleep),
-                               ASYNC_FRAMES(async_ring_get, async_wait_until)));
+                                 ASYNC_LARGER(ASYNC_FRAMES(async_sleep),
+                                              ASYNC_FRAMES(async_ring_get,
+                                                           async_wait_until)));
 
 static int on_error(async_loop *of, const async_exception_context *context,
                     void *argument)

@@ -14,7 +14,8 @@ static void trapped(const char *message);
 
 static uint32_t now;
 static async_bare_loop *looping; /* that which sleeps: an interrupt stops it */
-static async_bare_loop *preempting; /* its turn is in the interrupt of a tick */
+static async_bare_loop
+    *preempting; /* its turn is in the interrupt of a tick */
 static int fed;
 
 /* So many ticks pass, each with its interrupt. */
@@ -354,7 +355,8 @@ static ASYNC(enters_itself)
     ASYNC_END;
 }
 
-static void a_turn_of_a_loop_inside_its_turn_runs_nothing_and_wakes_it(void **s)
+static void
+a_turn_of_a_loop_inside_its_turn_runs_nothing_and_wakes_it(void **s)
 {
     (void)s;
     begin_both();
@@ -526,9 +528,8 @@ static int report(async_loop *loop, const async_exception_context *context,
                   void *argument)
 {
     (void)argument;
-    say("%s:%s@%u", context->message, context->future == &a.task.future ? "a"
-                                                                        : "?",
-        (unsigned)now);
+    say("%s:%s@%u", context->message,
+        context->future == &a.task.future ? "a" : "?", (unsigned)now);
     if (starts_again-- > 0)
         ASYNC_TASK_START(&a, loop, fails, 10, context->error);
     return 0;

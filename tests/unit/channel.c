@@ -141,7 +141,10 @@ static void who_waits_is_served_in_the_order_of_arrival(void **s)
 
 /* Items that are larger than a frame stack, and in a place that is none of the
  * frame's. */
-typedef struct large { int n; char bytes[500]; } large;
+typedef struct large {
+    int n;
+    char bytes[500];
+} large;
 static ASYNC_CHANNEL(large, 1) wide;
 static ASYNC_SENDER(large) wide_in;
 static ASYNC_RECEIVER(large) wide_out;
@@ -195,7 +198,8 @@ static ASYNC(as_coroutines)
     async_gather_clear(&self->all);
     say("%d", self->n);
     ASYNC_TRY {
-        AWAIT_WAIT_FOR(ASYNC_SECONDS(1), ASYNC_CHANNEL_RECEIVE(&out, &self->n));
+        AWAIT_WAIT_FOR(ASYNC_SECONDS(1),
+                       ASYNC_CHANNEL_RECEIVE(&out, &self->n));
     } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
         say("late@%d", seconds());
     } ASYNC_END_TRY
@@ -278,8 +282,8 @@ static ASYNC(breaks)
     async_receiver_close(&out2.receiver);
     AWAIT(async_sleep, 1);
     assert_int_equal(ASYNC_CHANNEL_SEND_NOWAIT(&in, 9), ASYNC_EBROKENRESOURCE);
-    assert_int_equal(async_channel_get_statistics(&channel.channel)
-                         .current_buffer_used, 0);
+    assert_int_equal(
+        async_channel_get_statistics(&channel.channel).current_buffer_used, 0);
     assert_int_equal(ASYNC_RECEIVER_CLONE(&out, &out2), ASYNC_ECLOSED);
     AWAIT(receives, &out, 1);
     ASYNC_END;
@@ -395,12 +399,7 @@ static ASYNC(cancels)
     ASYNC_END;
 }
 
-struct late {
-    ASYNC_FRAME;
-    int sending;
-    async_task *task;
-    int n;
-};
+struct late { ASYNC_FRAME; int sending; async_task *task; int n; };
 /* Has an item handed over, and then waits for something else. */
 struct goes_on { ASYNC_FRAME; int sending, n; };
 static ASYNC(goes_on)
@@ -470,7 +469,8 @@ static ASYNC(at_the_limit)
     ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
         AWAIT_CHANNEL_RECEIVE_INTO(self->n, &out);
         say("%d", self->n);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     say("@%d", seconds());
     ASYNC_END;
@@ -504,11 +504,11 @@ static ASYNC(produces)
                                    self->who * ITEMS + self->i);
                 was_sent[self->who * ITEMS + self->i]++;
                 if (chance(3) == 0) AWAIT(async_sleep, chance(3));
-            } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-            } ASYNC_END_TRY
+            } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+            ASYNC_END_TRY
         }
-    } ASYNC_EXCEPT(ASYNC_EBROKENRESOURCE, ASYNC_ECLOSED) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT(ASYNC_EBROKENRESOURCE, ASYNC_ECLOSED) {}
+    ASYNC_END_TRY
     async_sender_close(&ins[self->who].sender);
     ASYNC_END;
 }
@@ -522,11 +522,11 @@ static ASYNC(consumes)
                 AWAIT_CHANNEL_RECEIVE_INTO(self->n, &outs[self->who]);
                 was_received[self->n]++;
                 if (chance(3) == 0) AWAIT(async_sleep, chance(3));
-            } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-            } ASYNC_END_TRY
+            } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+            ASYNC_END_TRY
         }
-    } ASYNC_EXCEPT(ASYNC_EENDOFCHANNEL, ASYNC_ECLOSED) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT(ASYNC_EENDOFCHANNEL, ASYNC_ECLOSED) {}
+    ASYNC_END_TRY
     async_receiver_close(&outs[self->who].receiver);
     ASYNC_END;
 }
@@ -539,8 +539,10 @@ static ASYNC(by_chance)
     memset(was_received, 0, sizeof was_received);
     memset(ins, 0, sizeof ins);
     memset(outs, 0, sizeof outs);
-    if (use_direct) ASYNC_CHANNEL_OPEN(&direct, &ins[0], &outs[0]);
-    else ASYNC_CHANNEL_OPEN(&narrow, &ins[0], &outs[0]);
+    if (use_direct)
+        ASYNC_CHANNEL_OPEN(&direct, &ins[0], &outs[0]);
+    else
+        ASYNC_CHANNEL_OPEN(&narrow, &ins[0], &outs[0]);
     for (i = 1; i < PRODUCERS; i++) ASYNC_SENDER_CLONE(&ins[i], &ins[0]);
     for (i = 1; i < CONSUMERS; i++) ASYNC_RECEIVER_CLONE(&outs[i], &outs[0]);
     for (i = 0; i < PRODUCERS; i++)
@@ -601,8 +603,9 @@ static void a_coroutine_driven_by_hand_cannot_wait(void **s)
     (void)s;
     async_init(&co, memory, sizeof memory, CO(by_hand));
     assert_int_equal(async_send(&co), ASYNC_ENOTASK);
-    assert_int_equal(async_channel_get_statistics(&channel.channel)
-                         .tasks_waiting_receive, 0);
+    assert_int_equal(
+        async_channel_get_statistics(&channel.channel).tasks_waiting_receive,
+        0);
     async_close(&co);
     assert_said("1");
 }
@@ -617,8 +620,9 @@ static void without_memory_it_is_raised(void **s)
     async_loop_run_forever(&loop.base);
     async_loop_close(&loop.base);
     assert_said("-:ENOMEM");
-    assert_int_equal(async_channel_get_statistics(&direct.channel)
-                         .tasks_waiting_receive, 0);
+    assert_int_equal(
+        async_channel_get_statistics(&direct.channel).tasks_waiting_receive,
+        0);
 }
 
 static async_virtual_loop other;

@@ -84,7 +84,8 @@ static ASYNC(on_behalf)
     ASYNC_LIMITER_INIT(&tokens, 1);
     AWAIT(async_limiter_acquire, LIMITER, &self->borrowers[0]);
     assert_int_equal(async_limiter_acquire_on_behalf_of_nowait(
-                         LIMITER, &self->borrowers[1]), ASYNC_EWOULDBLOCK);
+                         LIMITER, &self->borrowers[1]),
+                     ASYNC_EWOULDBLOCK);
     assert_int_equal(async_limiter_release(LIMITER), ASYNC_ENOTBORROWED);
     self->task = async_create_task(
         CO(async_limiter_acquire, LIMITER, &self->borrowers[1]));
@@ -97,8 +98,8 @@ static ASYNC(on_behalf)
     async_limiter_release_on_behalf_of(LIMITER, &self->borrowers[0]);
     assert_true(async_limiter_is_borrower(LIMITER, &self->borrowers[1]));
     AWAIT_JOIN(self->task);
-    assert_int_equal(async_limiter_release_on_behalf_of(
-                         LIMITER, &self->borrowers[1]), 0);
+    assert_int_equal(
+        async_limiter_release_on_behalf_of(LIMITER, &self->borrowers[1]), 0);
     assert_int_equal(async_limiter_borrowed_tokens(LIMITER), 0);
     ASYNC_END;
 }
@@ -218,8 +219,8 @@ static ASYNC(by_chance_user)
                     inside--;
                 } ASYNC_END_TRY
             } ASYNC_END_WITH
-        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-        } ASYNC_END_TRY
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+        ASYNC_END_TRY
     }
     ASYNC_END;
 }

@@ -53,7 +53,8 @@ static ASYNC(tidy)
     } ASYNC_FINALLY {
         ASYNC_SHIELD_SCOPE(&self->scope) {
             AWAIT(async_sleep, ASYNC_SECONDS(self->seconds));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("%s:tidy@%d", self->name, seconds());
     } ASYNC_END_TRY
     ASYNC_END;
@@ -71,11 +72,7 @@ static void say_errors(const async_nursery *nursery)
 
 /* --- the block ----------------------------------------------------------- */
 
-struct waits {
-    ASYNC_FRAME;
-    async_nursery nursery;
-    ASYNC_TASK_OF(work) one;
-};
+struct waits { ASYNC_FRAME; async_nursery nursery; ASYNC_TASK_OF(work) one; };
 struct spawns { ASYNC_FRAME; async_nursery *into; };
 static ASYNC(spawns)
 {
@@ -92,16 +89,19 @@ static ASYNC(waits)
         ASYNC_NURSERY_SPAWN(self->one, &self->nursery, work, "b", 1);
         async_nursery_spawn(&self->nursery, CO(spawns, &self->nursery));
         say("body");
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("end@%d %d", seconds(), ASYNC_TASK_RESULT(self->one));
     async_task_release(self->one.task);
     ASYNC_NURSERY(&self->nursery) {
         say("never");
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
-static void it_is_left_when_all_children_have_ended_and_not_used_twice(void **s)
+static void
+it_is_left_when_all_children_have_ended_and_not_used_twice(void **s)
 {
     (void)s;
     assert_int_equal(RUN(waits), ASYNC_EGROUPUSED);
@@ -115,7 +115,8 @@ static ASYNC(empty)
     for (; self->i < 3; self->i++) {
         ASYNC_NURSERY(&self->nursery) {
             if (self->i == 1) continue; /* and so it is not cleared */
-        } ASYNC_END_NURSERY
+        }
+        ASYNC_END_NURSERY
         assert_int_equal(async_nursery_clear(&self->nursery), 0);
         say("%d", self->i);
     }
@@ -145,7 +146,8 @@ static ASYNC(fails)
             } ASYNC_FINALLY {
                 say("body@%d", seconds());
             } ASYNC_END_TRY
-        } ASYNC_END_NURSERY
+        }
+        ASYNC_END_NURSERY
     } ASYNC_EXCEPT(ASYNC_EGROUP) {
         say("group@%d", seconds());
         say_errors(&self->nursery);
@@ -168,7 +170,8 @@ static void so_does_an_error_of_the_body(void **s)
     (void)s;
     assert_int_equal(RUN(fails, 1), 0);
     /* They run to their first await. */
-    assert_said("a:cancelled@0 b:cancelled@0 c:told@0 c:told@0 c:told@0 d:tidy@2 group@2 "
+    assert_said("a:cancelled@0 b:cancelled@0 c:told@0 c:told@0 c:told@0 "
+                "d:tidy@2 group@2 "
                 "body=EVALUE");
 }
 
@@ -189,7 +192,8 @@ static ASYNC(ends_early)
             AWAIT(async_sleep, ASYNC_SECONDS(2));
         }
         async_nursery_spawn(&self->nursery, CO(work, "late", 5));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("%d@%d", async_scope_cancelled_caught(&self->nursery.scope),
         seconds());
     AWAIT(async_sleep, 0);
@@ -220,9 +224,11 @@ static ASYNC(around)
             async_nursery_spawn(&self->nursery, CO(work, "a", 5));
             async_nursery_spawn(&self->nursery, CO(tidy, "b", 3));
             async_nursery_spawn(&self->nursery, CO(stubborn, "c"));
-        } ASYNC_END_NURSERY
+        }
+        ASYNC_END_NURSERY
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%d,%d@%d", async_scope_cancelled_caught(&self->scope),
         async_scope_cancelled_caught(&self->nursery.scope), seconds());
     ASYNC_END;
@@ -244,7 +250,8 @@ static ASYNC(holds)
         async_nursery_spawn(&self->nursery, CO(work, "a", 5));
         async_nursery_spawn(&self->nursery, CO(tidy, "b", 2));
         AWAIT(async_sleep, ASYNC_SECONDS(2));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("never");
     ASYNC_END;
 }
@@ -279,7 +286,8 @@ static ASYNC(elsewhere)
     ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
         async_nursery_spawn(self->into, CO(work, "child", 3));
         AWAIT(async_sleep, ASYNC_SECONDS(9));
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("left@%d", seconds());
     ASYNC_END;
 }
@@ -289,11 +297,13 @@ static ASYNC(inherits)
     ASYNC_BEGIN(inherits);
     ASYNC_NURSERY(&self->nursery) {
         async_nursery_spawn(&self->nursery, CO(elsewhere, &self->nursery));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
-static void a_child_stands_in_the_nurserys_scopes_wherever_it_is_spawned(void **s)
+static void
+a_child_stands_in_the_nurserys_scopes_wherever_it_is_spawned(void **s)
 {
     (void)s;
     assert_int_equal(RUN(inherits), 0);
@@ -308,7 +318,8 @@ static ASYNC(inner)
         if (self->depth > 0)
             async_nursery_spawn(&self->nursery, CO(inner, self->depth - 1));
         AWAIT(async_sleep, ASYNC_SECONDS(100));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 struct deep { ASYNC_FRAME; async_scope scope; };
@@ -317,7 +328,8 @@ static ASYNC(deep)
     ASYNC_BEGIN(deep);
     ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
         AWAIT(inner, 3000);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%d@%d", async_scope_cancelled_caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -339,7 +351,8 @@ static ASYNC(many)
                                 CO(async_sleep, ASYNC_SECONDS(self->i)));
         AWAIT(async_sleep, ASYNC_SECONDS(5000));
         async_nursery_cancel(&self->nursery);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("%d", seconds());
     ASYNC_END;
 }
@@ -405,7 +418,8 @@ static ASYNC(starts)
                 say("%s@%d", async_error_name(self->error), seconds());
             } ASYNC_END_TRY
             async_nursery_spawn(&self->nursery, CO(work, "other", 1));
-        } ASYNC_END_NURSERY
+        }
+        ASYNC_END_NURSERY
     } ASYNC_EXCEPT(ASYNC_EGROUP) {
         say_errors(&self->nursery);
     } ASYNC_END_TRY
@@ -444,7 +458,8 @@ static ASYNC(start_quits)
         } ASYNC_END_TRY
         /* Nobody waits for it: that is ignored. */
         async_nursery_spawn(&self->nursery, CO(service, NULL, 1, 1));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
@@ -472,9 +487,11 @@ static ASYNC(start_limited)
                                 &self->start, self->before, 5);
             say("%d@%d", self->start.value, seconds());
             AWAIT(async_sleep, ASYNC_SECONDS(100));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("%d@%d", async_scope_cancelled_caught(&self->scope), seconds());
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("end@%d", seconds());
     ASYNC_END;
 }
@@ -496,7 +513,8 @@ static ASYNC(slow_quits)
     ASYNC_SHIELD_SCOPE(&self->shield) {
         AWAIT(async_sleep, ASYNC_SECONDS(3));
         say("slow@%d", seconds());
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     AWAIT(async_sleep, ASYNC_SECONDS(3));
     say("never");
     ASYNC_END;
@@ -514,9 +532,11 @@ static ASYNC(start_slow)
         ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
             AWAIT_NURSERY_START(&self->nursery, &self->start, slow_quits,
                                 &self->start);
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("%d@%d", async_scope_cancelled_caught(&self->scope), seconds());
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
@@ -545,7 +565,8 @@ static ASYNC(start_timeout)
         } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
             say("too late@%d", seconds());
         } ASYNC_END_TRY
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
@@ -577,13 +598,16 @@ static ASYNC(start_cancelled)
             AWAIT_NURSERY_START(&self->nursery, &self->start, service,
                                 &self->start, 2, 3);
             say("%d@%d", self->start.value, seconds());
-        } ASYNC_END_SCOPE
-    } ASYNC_END_NURSERY
+        }
+        ASYNC_END_SCOPE
+    }
+    ASYNC_END_NURSERY
     say("end@%d", seconds());
     ASYNC_END;
 }
 
-static void one_that_starts_into_a_cancelled_nursery_is_cancelled_then(void **s)
+static void
+one_that_starts_into_a_cancelled_nursery_is_cancelled_then(void **s)
 {
     (void)s;
     assert_int_equal(RUN(start_cancelled), 0);
@@ -606,7 +630,8 @@ static ASYNC(stays_open)
     self->task = async_create_task(CO(from_outside, &self->nursery));
     ASYNC_NURSERY(&self->nursery) {
         AWAIT(async_sleep, ASYNC_SECONDS(1));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("end@%d", seconds());
     AWAIT_JOIN(self->task);
     AWAIT(from_outside, &self->nursery); /* now it is over */
@@ -666,9 +691,9 @@ static ASYNC(node)
                 open_ones[self->number] = &self->nursery;
                 for (; self->i < 3; self->i++) {
                     if (chance(2)) {
-                        async_nursery_spawn(&self->nursery,
-                                            CO(node, self->depth + 1,
-                                               self->number));
+                        async_nursery_spawn(
+                            &self->nursery,
+                            CO(node, self->depth + 1, self->number));
                     } else if (chance(2)) {
                         AWAIT_NURSERY_START(&self->nursery, &self->own, node,
                                             self->depth + 1, self->number,
@@ -677,11 +702,13 @@ static ASYNC(node)
                         ASYNC_MOVE_ON_AFTER(&self->scope, chance(5)) {
                             async_scope_set_shield(&self->scope, chance(2));
                             AWAIT(async_sleep, chance(9));
-                        } ASYNC_END_SCOPE
+                        }
+                        ASYNC_END_SCOPE
                     }
                     if (!chance(8)) ASYNC_RAISE(EKEY);
                 }
-            } ASYNC_END_NURSERY
+            }
+            ASYNC_END_NURSERY
         }
         if (!chance(12)) ASYNC_RAISE(EVALUE);
     } ASYNC_EXCEPT_ALL(self->error) {
@@ -720,8 +747,8 @@ static ASYNC(disturbs)
     }
     ASYNC_TRY {
         AWAIT_JOIN(self->root);
-    } ASYNC_EXCEPT_ALL(self->error) {
-    } ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     ASYNC_END;
 }
 
@@ -748,8 +775,8 @@ static void by_chance_all_of_it_ends_and_nothing_is_left_behind(void **s)
         if (round % 3 == 0)
             async_loop_set_task_factory(&loop.base, async_eager_task_factory,
                                         NULL);
-        assert_int_equal(async_loop_run_until_complete(&loop.base,
-                                                       CO(disturbs)), 0);
+        assert_int_equal(
+            async_loop_run_until_complete(&loop.base, CO(disturbs)), 0);
         assert_said("");
         assert_int_equal(async_loop_count_tasks(&loop.base), 0);
         assert_int_equal(async_loop_close(&loop.base), 0);
@@ -773,7 +800,8 @@ static ASYNC(eager)
                             &self->start, 0, 0);
         say("%d", self->start.value);
         async_nursery_cancel(&self->nursery);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     say("end@%d", seconds());
     ASYNC_END;
 }
@@ -785,7 +813,11 @@ static ASYNC(nothing)
     ASYNC_STARTED(self->start, 7);
     ASYNC_END;
 }
-struct eager_nothing { ASYNC_FRAME; async_nursery nursery; int_starting start; };
+struct eager_nothing {
+    ASYNC_FRAME;
+    async_nursery nursery;
+    int_starting start;
+};
 static ASYNC(eager_nothing)
 {
     ASYNC_BEGIN(eager_nothing);
@@ -797,7 +829,8 @@ static ASYNC(eager_nothing)
                             &self->start);
         say("%d", self->start.value);
         async_nursery_spawn(&self->nursery, CO(nothing));
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     ASYNC_END;
 }
 
@@ -822,7 +855,8 @@ static ASYNC(wrong)
         assert_null(async_nursery_spawn(
             &self->nursery, async_task_object(async_current_task())));
         assert_int_equal(async_last_error(), ASYNC_EINVAL);
-    } ASYNC_END_NURSERY
+    }
+    ASYNC_END_NURSERY
     assert_null(async_nursery_spawn(&self->nursery, CO(quits)));
     assert_int_equal(async_last_error(), ASYNC_EGROUPOVER);
     ASYNC_END;
@@ -871,8 +905,8 @@ static void without_memory_nothing_is_left_behind(void **s)
         async_virtual_loop_init(&loop, &allocator);
         async_loop_set_exception_handler(&loop.base, report, NULL);
         error = async_loop_run_until_complete(&loop.base, CO(starts, 1, 1));
-        failed += error == ASYNC_ENOMEM ||
-                  strstr(unit_said, "ASYNC_ENOMEM") != NULL;
+        failed +=
+            error == ASYNC_ENOMEM || strstr(unit_said, "ASYNC_ENOMEM") != NULL;
         if (strstr(unit_said, "ASYNC_ENOMEM") != NULL) error = -1;
         assert_int_equal(async_loop_count_tasks(&loop.base), 0);
         assert_int_equal(async_loop_close(&loop.base), 0);

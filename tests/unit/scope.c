@@ -58,7 +58,8 @@ static ASYNC(stands)
     ASYNC_SCOPE(&self->scope) {
         AWAIT(async_sleep, ASYNC_SECONDS(100));
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     AWAIT(async_sleep, ASYNC_SECONDS(1)); /* no more */
     say("%d", seconds());
@@ -81,9 +82,11 @@ static async_future future;
     ASYNC_TRY {                                                               \
         __VA_ARGS__;                                                          \
         say("went on");                                                       \
-    } ASYNC_EXCEPT_ALL(self->error) {                                         \
+    }                                                                         \
+    ASYNC_EXCEPT_ALL(self->error) {                                           \
         say("%d", self->error == ASYNC_ECANCELED);                            \
-    } ASYNC_END_TRY
+    }                                                                         \
+    ASYNC_END_TRY
 
 struct everything {
     ASYNC_FRAME;
@@ -122,7 +125,8 @@ static ASYNC(everything)
         RAISES(AWAIT(async_wait, &self->item, 1, ASYNC_FOREVER))
         RAISES(AWAIT(async_checkpoint))
         RAISES(AWAIT_FUTURE(&future)) /* which that cancels */
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     async_future_destroy(&future);
     say("%s@%d", caught(&self->scope), seconds());
     assert_int_equal(async_queue_qsize(&full.queue), 1);
@@ -152,7 +156,8 @@ static ASYNC(swallows)
                 if (seconds() != 2) say("late");
             } ASYNC_END_TRY
         }
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%d %s@%d", self->i, caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -179,7 +184,8 @@ static ASYNC(need_not_wait)
         say("%d", self->n);
         AWAIT(async_checkpoint);
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     assert_false(async_scope_is_cancelled_here());
     say("%s", caught(&self->scope));
     ASYNC_END;
@@ -215,7 +221,8 @@ static ASYNC(has_come)
         AWAIT(async_event_wait, &event); /* it is set */
         AWAIT(async_sleep, ASYNC_SECONDS(1));
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -234,7 +241,8 @@ static ASYNC(awaits_a_task)
     ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
         self->task = async_create_task(CO(lingers, "a", 5));
         AWAIT_JOIN(self->task);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -280,7 +288,8 @@ static ASYNC(operates)
         AWAIT_FUTURE(&self->operation.future);
         say("ended@%d", seconds());
         AWAIT(async_sleep, ASYNC_SECONDS(1));
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -303,11 +312,13 @@ static ASYNC(nested)
     ASYNC_MOVE_ON_AFTER(&self->outer, ASYNC_SECONDS(self->outer_s)) {
         ASYNC_MOVE_ON_AFTER(&self->inner, ASYNC_SECONDS(self->inner_s)) {
             AWAIT(async_sleep, ASYNC_SECONDS(100));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("inner@%d", seconds());
         AWAIT(async_sleep, ASYNC_SECONDS(2));
         say("behind@%d", seconds());
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s,%s@%d", caught(&self->outer), caught(&self->inner), seconds());
     ASYNC_END;
 }
@@ -343,11 +354,13 @@ static ASYNC(shields)
             async_scope_set_shield(&self->inner, 1);
             AWAIT(async_sleep, ASYNC_SECONDS(3));
             say("slept@%d", seconds());
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("left@%d", seconds());
         AWAIT(async_sleep, ASYNC_SECONDS(1));
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s,%s@%d", caught(&self->outer), caught(&self->inner), seconds());
     ASYNC_END;
 }
@@ -378,10 +391,13 @@ static ASYNC(lowers)
             assert_true(async_scope_shield(&self->inner));
             ASYNC_SCOPE(&self->in) {
                 AWAIT(async_sleep, ASYNC_SECONDS(9));
-            } ASYNC_END_SCOPE
-        } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->outer), seconds());
     ASYNC_END;
 }
@@ -404,11 +420,13 @@ static ASYNC(cleans_up)
             ASYNC_SHIELD_SCOPE(&self->cleanup) {
                 AWAIT(async_sleep, ASYNC_SECONDS(2));
                 say("clean@%d", seconds());
-            } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
             AWAIT(async_sleep, ASYNC_SECONDS(2));
             say("never");
         } ASYNC_END_TRY
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->limit), seconds());
     ASYNC_END;
 }
@@ -427,7 +445,8 @@ static ASYNC(generates)
     ASYNC_SCOPE(&self->scope) {
         ASYNC_YIELD(1);
         ASYNC_YIELD(2);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     ASYNC_END;
 }
 struct iterates { ASYNC_FRAME; struct generates g; int i; async_scope limit; };
@@ -440,7 +459,8 @@ static ASYNC(iterates)
             say("%d", self->i);
             AWAIT(async_sleep, ASYNC_SECONDS(2)); /* in its scope, too */
         } ASYNC_END_FOR
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->limit));
     ASYNC_END;
 }
@@ -462,12 +482,14 @@ static ASYNC(past)
         say("%d", async_scope_cancel_called(&self->scope));
         AWAIT(async_sleep, 0);
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->scope));
     ASYNC_MOVE_ON_AT(&self->scope, 0) {
         AWAIT(async_sleep, 0);
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->scope));
     ASYNC_END;
 }
@@ -498,7 +520,8 @@ static ASYNC(moves)
         async_scope_set_deadline(&self->scope, ASYNC_FOREVER); /* too late */
         AWAIT(async_sleep, ASYNC_SECONDS(1));
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     assert_int_equal(async_scope_set_deadline(&self->scope, 1),
                      ASYNC_EINVALSTATE);
@@ -520,7 +543,8 @@ static ASYNC(fails)
         ASYNC_FAIL_AFTER(&self->scope, ASYNC_SECONDS(1)) {
             if (self->explicitly) async_scope_cancel(&self->scope);
             AWAIT(async_sleep, ASYNC_SECONDS(2));
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("no error");
     } ASYNC_EXCEPT_ALL(self->error) {
         say("%s", async_error_name(self->error));
@@ -530,7 +554,8 @@ static ASYNC(fails)
         ASYNC_FAIL_AT(&self->scope, ASYNC_SECONDS(9)) {
             AWAIT(async_sleep, ASYNC_SECONDS(1));
             ASYNC_RAISE(EKEY);
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
     } ASYNC_EXCEPT(EKEY) {
         say("EKEY@%d", seconds());
     } ASYNC_END_TRY
@@ -550,8 +575,7 @@ struct effective { ASYNC_FRAME; async_scope a, b, c; };
 static int effective_seconds(void)
 {
     async_time deadline = async_current_effective_deadline();
-    return deadline == ASYNC_FOREVER ? -1
-                                     : (int)(deadline / ASYNC_SECONDS(1));
+    return deadline == ASYNC_FOREVER ? -1 : (int)(deadline / ASYNC_SECONDS(1));
 }
 static ASYNC(effective)
 {
@@ -568,10 +592,13 @@ static ASYNC(effective)
                 AWAIT(async_sleep, ASYNC_SECONDS(1));
                 async_scope_cancel(&self->b);
                 say("%d", effective_seconds());
-            } ASYNC_END_SCOPE
-        } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("%d", effective_seconds());
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     ASYNC_END;
 }
 
@@ -592,13 +619,19 @@ static ASYNC(victim)
     outside = &self->scope;
     ASYNC_SCOPE(&self->scope) {
         AWAIT(async_sleep, ASYNC_SECONDS(9));
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->scope));
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     say("on@%d", seconds());
     ASYNC_END;
 }
-struct both_cancel { ASYNC_FRAME; int scope, task; async_task *victim; int e; };
+struct both_cancel {
+    ASYNC_FRAME;
+    int scope, task;
+    async_task *victim;
+    int e;
+};
 static ASYNC(both_cancel)
 {
     ASYNC_BEGIN(both_cancel);
@@ -641,7 +674,8 @@ static ASYNC(counts)
         say("%d", async_task_uncancel(async_current_task()));
         AWAIT(async_sleep, 0);
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->scope));
     ASYNC_END;
 }
@@ -669,7 +703,8 @@ static ASYNC(limits)
                 ASYNC_TIMEOUT(&self->behind, ASYNC_SECONDS(self->inner)) {
                     AWAIT(async_sleep, ASYNC_SECONDS(100));
                 } ASYNC_END_TIMEOUT
-            } ASYNC_END_SCOPE
+            }
+            ASYNC_END_SCOPE
         } ASYNC_END_TIMEOUT
     } ASYNC_EXCEPT_ALL(self->error) {
         say("%s", async_error_name(self->error));
@@ -704,7 +739,8 @@ static ASYNC(groups)
             async_group_spawn(&self->group, CO(lingers, "a", 3));
             async_group_spawn(&self->group, CO(lingers, "b", 5));
         } ASYNC_END_TASK_GROUP
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -741,7 +777,8 @@ static ASYNC(conditions)
                     seconds());
             } ASYNC_END_TRY
         } ASYNC_END_WITH
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s@%d", caught(&self->scope), seconds());
     ASYNC_END;
 }
@@ -766,7 +803,8 @@ static ASYNC(ways)
             if (self->how == 2) continue;
             if (self->how == 3) ASYNC_RETURN(3);
             if (self->how == 4) ASYNC_RAISE(EKEY);
-        } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
         say("end");
     }
     AWAIT(async_sleep, ASYNC_SECONDS(3)); /* its timer has gone */
@@ -804,13 +842,15 @@ static ASYNC(early)
     ASYNC_SCOPE(&self->scope) {
         AWAIT(async_sleep, 0);
         say("never");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s", caught(&self->scope));
     async_scope_cancel(&self->scope); /* behind it: not for the next */
     ASYNC_SCOPE(&self->scope) {
         AWAIT(async_sleep, 0);
         say("on");
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%s,%d", caught(&self->scope),
         async_scope_cancel_called(&self->scope));
     ASYNC_END;
@@ -831,9 +871,10 @@ static ASYNC(leaves_asked)
         ASYNC_TRY {
             async_scope_cancel(&self->scope);
             AWAIT(async_sleep, 0);
-        } ASYNC_EXCEPT(ASYNC_ECANCELED) {
-        } ASYNC_END_TRY
-    } ASYNC_END_SCOPE
+        } ASYNC_EXCEPT(ASYNC_ECANCELED) {}
+        ASYNC_END_TRY
+    }
+    ASYNC_END_SCOPE
     AWAIT(async_sleep, 0);
     AWAIT(async_sleep, ASYNC_SECONDS(1));
     say("on");
@@ -856,8 +897,10 @@ static ASYNC(twice)
     ASYNC_SCOPE(&self->scope) {
         ASYNC_SCOPE(&self->scope) {
             say("never");
-        } ASYNC_END_SCOPE
-    } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     ASYNC_END;
 }
 
@@ -888,8 +931,10 @@ static ASYNC(left_over)
             } ASYNC_FINALLY {
                 AWAIT(async_sleep, ASYNC_SECONDS(3)); /* nobody waits */
             } ASYNC_END_TRY
-        } ASYNC_END_SCOPE
-    } ASYNC_END_SCOPE
+        }
+        ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     ASYNC_END;
 }
 
@@ -911,8 +956,8 @@ static void a_loop_may_be_closed_while_tasks_stand_in_them(void **s)
     for (cancel = 0; cancel < 2; cancel++) {
         async_virtual_loop_init(&loop, NULL);
         async_loop_set_exception_handler(&loop.base, report, NULL);
-        assert_int_equal(async_loop_run_until_complete(&loop.base,
-                                                       CO(stops, cancel)), 0);
+        assert_int_equal(
+            async_loop_run_until_complete(&loop.base, CO(stops, cancel)), 0);
         assert_int_equal(async_loop_close(&loop.base), 0);
         assert_int_equal(async_loop_count_tasks(&loop.base), 0);
         unit_begin(NULL);
@@ -968,7 +1013,8 @@ static ASYNC(level)
                     scopes[self->who][self->depth] = &self->scope;
                     async_scope_set_shield(&self->scope, !chance(4));
                     AWAIT(level, self->who, self->depth + 1);
-                } ASYNC_END_SCOPE
+                }
+                ASYNC_END_SCOPE
                 scopes[self->who][self->depth] = NULL;
                 self->before = 0; /* it may not have waited */
             } else if (chance(3)) {
@@ -982,7 +1028,8 @@ static ASYNC(level)
         } ASYNC_EXCEPT(ASYNC_ECANCELED) {
             raised++;
             if (self->depth < DEPTH) scopes[self->who][self->depth] = NULL;
-            if (meddled[self->who] == self->shields && !asked[self->who] && !is_cancelled(self->who, self->depth))
+            if (meddled[self->who] == self->shields && !asked[self->who] &&
+                !is_cancelled(self->who, self->depth))
                 say("without a cause");
             if (chance(3)) ASYNC_RAISE(ASYNC_ECANCELED);
         } ASYNC_END_TRY

@@ -111,7 +111,8 @@ static ASYNC(ties)
                       CO(ASYNC_QUEUE_GET(&queue, &self->n[0])),
                       CO(ASYNC_QUEUE_GET(&queue, &self->n[1])));
     say("%d %d,%d %d,%d", (int)self->who, self->n[0], self->n[1],
-        async_select_error(&self->race, 0), async_select_error(&self->race, 1));
+        async_select_error(&self->race, 0),
+        async_select_error(&self->race, 1));
     async_select_clear(&self->race);
     ASYNC_END;
 }
@@ -128,8 +129,9 @@ static ASYNC(many)
 {
     ASYNC_BEGIN(many);
     for (self->i = 0; self->i < 1000; self->i++)
-        async_select_add(&self->race, CO(async_sleep,
-                                         ASYNC_SECONDS(1 + abs(self->i - 700))));
+        async_select_add(
+            &self->race,
+            CO(async_sleep, ASYNC_SECONDS(1 + abs(self->i - 700))));
     AWAIT_INTO(self->who, async_select, &self->race);
     say("%d@%d", (int)self->who, seconds());
     async_select_clear(&self->race);
@@ -161,7 +163,8 @@ static ASYNC(fails)
     ASYNC_END;
 }
 
-static void an_error_of_the_winner_is_raised_when_the_others_have_ended(void **s)
+static void
+an_error_of_the_winner_is_raised_when_the_others_have_ended(void **s)
 {
     (void)s;
     assert_int_equal(RUN(fails, 0), 0);
@@ -277,7 +280,8 @@ static ASYNC(limited)
     ASYNC_BEGIN(limited);
     ASYNC_MOVE_ON_AFTER(&self->scope, ASYNC_SECONDS(1)) {
         AWAIT(holds);
-    } ASYNC_END_SCOPE
+    }
+    ASYNC_END_SCOPE
     say("%d@%d", async_scope_cancelled_caught(&self->scope), seconds());
     ASYNC_TRY {
         AWAIT_WAIT_FOR(ASYNC_SECONDS(1), holds);

@@ -49,8 +49,8 @@ static void run(async_object program)
 
 static void feed(async_stream_reader *reader, const char *text)
 {
-    assert_int_equal(
-        async_stream_reader_feed_data(reader, text, strlen(text)), 0);
+    assert_int_equal(async_stream_reader_feed_data(reader, text, strlen(text)),
+                     0);
 }
 static void say_feed(async_stream_reader *reader, const char *text)
 {
@@ -160,8 +160,8 @@ WITH_READER(split_separator)
 {
     ASYNC_BEGIN(split_separator);
     BEGIN_READER(NULL, 0);
-    self->task = async_create_task(
-        CO(say_read, UNTIL, &self->reader, 0, { "END", 3 }));
+    self->task =
+        async_create_task(CO(say_read, UNTIL, &self->reader, 0, { "END", 3 }));
     AWAIT(async_sleep, 0);
     feed(&self->reader, "xxEN");
     AWAIT(async_sleep, 0);
@@ -374,7 +374,8 @@ WITH_READER(views)
     feed(&self->reader, "first\nsecond\n");
     AWAIT_INTO(self->bytes, async_stream_reader_readline, &self->reader);
     /* More than there is room for, and again: the line stays. */
-    for (self->i = 0; self->i < 3000; self->i++) feed(&self->reader, "0123456");
+    for (self->i = 0; self->i < 3000; self->i++)
+        feed(&self->reader, "0123456");
     say("<%.*s>", (int)self->bytes.size, self->bytes.data);
     SAY_LINE();
     AWAIT_INTO(self->next, async_stream_reader_readexactly, &self->reader,
@@ -501,20 +502,20 @@ static void above_twice_the_limit_it_pauses_the_transport(void **s)
     assert_said("4 off 5 <12> on <3> <45>");
 }
 
-UNIT_MAIN(
-    TEST(lines_come_one_by_one_and_at_the_end_nothing),
-    TEST(a_line_may_come_in_pieces), TEST(a_separator_may_come_in_pieces),
-    TEST(a_read_gives_what_is_there_and_at_most_what_was_asked_for),
-    TEST(until_the_end_it_reads_all_whatever_the_limit),
-    TEST(too_early_an_end_is_an_error_that_has_the_rest),
-    TEST(a_line_above_the_limit_is_dropped_and_the_next_is_read),
-    TEST(an_empty_separator_is_refused),
-    TEST(a_read_that_is_cancelled_takes_nothing),
-    TEST(a_second_reader_is_refused_until_the_first_has_run),
-    TEST(an_error_ends_each_read_until_it_is_taken_back),
-    TEST(behind_the_end_nothing_can_be_fed),
-    TEST(a_line_stays_until_the_next_read_whatever_comes_meanwhile),
-    TEST(a_buffer_of_the_callers_is_all_that_it_ever_has),
-    TEST(while_nothing_comes_it_holds_no_memory),
-    TEST(without_memory_nothing_is_lost),
-    TEST(above_twice_the_limit_it_pauses_the_transport))
+UNIT_MAIN(TEST(lines_come_one_by_one_and_at_the_end_nothing),
+          TEST(a_line_may_come_in_pieces),
+          TEST(a_separator_may_come_in_pieces),
+          TEST(a_read_gives_what_is_there_and_at_most_what_was_asked_for),
+          TEST(until_the_end_it_reads_all_whatever_the_limit),
+          TEST(too_early_an_end_is_an_error_that_has_the_rest),
+          TEST(a_line_above_the_limit_is_dropped_and_the_next_is_read),
+          TEST(an_empty_separator_is_refused),
+          TEST(a_read_that_is_cancelled_takes_nothing),
+          TEST(a_second_reader_is_refused_until_the_first_has_run),
+          TEST(an_error_ends_each_read_until_it_is_taken_back),
+          TEST(behind_the_end_nothing_can_be_fed),
+          TEST(a_line_stays_until_the_next_read_whatever_comes_meanwhile),
+          TEST(a_buffer_of_the_callers_is_all_that_it_ever_has),
+          TEST(while_nothing_comes_it_holds_no_memory),
+          TEST(without_memory_nothing_is_lost),
+          TEST(above_twice_the_limit_it_pauses_the_transport))

@@ -645,7 +645,8 @@ static void a_server_may_listen_on_a_unix_socket(void **s)
 WITH_SERVER(shared_port)
 {
     static async_server second;
-    static const async_server_options shared = { 0, 0, 0, ASYNC_TCP_REUSEPORT };
+    static const async_server_options shared = { 0, 0, 0,
+                                                 ASYNC_TCP_REUSEPORT };
     ASYNC_BEGIN(shared_port);
     memset(&second, 0, sizeof second);
     AWAIT(async_start_server, &self->server,
