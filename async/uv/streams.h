@@ -137,7 +137,7 @@ typedef struct async_server_options {
     size_t limit;       /* of the readers: ASYNC_STREAM_LIMIT */
     int backlog;        /* connections that the system keeps meanwhile: 128 */
     size_t max_clients; /* at a time; others wait in the backlog: no limit */
-    int flags;          /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
+    unsigned flags;     /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
     /* Private: puts a layer between a client and its connection, and calls
      * async__server_serve() when that is ready. */
     void (*prepare)(async_connection *client, void *argument);
@@ -161,7 +161,8 @@ struct async_start_server {
     const char *ip;
     int port;
     const async_server_options *options;
-    int backlog, flags, error;
+    int backlog, error;
+    unsigned flags;
     struct sockaddr_storage address;
 };
 ASYNC(async_start_server);

@@ -815,10 +815,10 @@ static ASYNC(visit)
     AWAIT(async_start_tls_server, &self->server,                              \
           ASYNC_CLIENT_HANDLER(echo, &self->app), &of_server, "127.0.0.1", 0)
 #define PORT() async_server_port(&self->server)
-struct stop { ASYNC_FRAME; async_server *server; };
-static ASYNC(stop)
+struct stop_server { ASYNC_FRAME; async_server *server; };
+static ASYNC(stop_server)
 {
-    ASYNC_BEGIN(stop);
+    ASYNC_BEGIN(stop_server);
     async_server_close(self->server);
     AWAIT(async_server_wait_closed, self->server);
     ASYNC_END;
@@ -832,7 +832,7 @@ SERVER(visited)
     /* One that asks for nothing is served whatever came before. */
     SSL_CTX_set_verify(of_client.ssl, SSL_VERIFY_NONE, NULL);
     AWAIT(visit, PORT(), "127.0.0.1");
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     say("%d", self->app.served);
     ASYNC_END;
 }
@@ -902,7 +902,7 @@ SERVER(named)
     say("name:%s", self->app.name);
     AWAIT(visit, PORT(), "127.0.0.1");
     say("name:%s", self->app.name);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void the_server_knows_which_name_was_asked_for(void **s)
@@ -935,7 +935,7 @@ SERVER(two_names)
     START();
     AWAIT(visit, PORT(), "127.0.0.1", "localhost");
     AWAIT(visit, PORT(), "127.0.0.1", "other.example");
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void a_server_may_have_a_certificate_for_each_name(void **s)
@@ -958,7 +958,7 @@ SERVER(agreed)
     AWAIT(say_line, &self->one);
     say("server:%s", self->app.alpn);
     AWAIT(async_connection_close, &self->one);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void both_speak_alpn(void)
@@ -1004,7 +1004,7 @@ SERVER(resumed)
     say("server:%d", self->app.resumed);
     AWAIT(visit, PORT(), "127.0.0.1", NULL, &self->session);
     SSL_SESSION_free(self->session);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void a_session_is_resumed(void **s)
@@ -1034,7 +1034,7 @@ SERVER(certified)
     START();
     AWAIT(visit, PORT(), "127.0.0.1");
     say("%d", self->app.certified);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void clients_may_have_to_show_certificates(void **s)
@@ -1066,15 +1066,16 @@ SERVER(prepared_by_hand)
     refusal = -EPERM;
     AWAIT(visit, PORT(), "127.0.0.1");
     refusal = 0;
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void each_connection_can_be_set_further_and_refused(void **s)
 {
     (void)s;
     run_tls("good", prepare_all, CO(prepared_by_hand));
-    assert_said("<hello> prepared:2 [TLS cannot be started for a client: EPERM] "
-                "ECONNRESET ()");
+    assert_said(
+        "<hello> prepared:2 [TLS cannot be started for a client: EPERM] "
+        "ECONNRESET ()");
 }
 
 /* --- what goes wrong with a server's clients -------------------------------- */
@@ -1088,7 +1089,7 @@ SERVER(noise)
     AWAIT_INTO(self->i, receive_all, &self->one);
     AWAIT(visit, PORT(), "127.0.0.1");
     AWAIT(async_connection_close, &self->one);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     say("served:%d", self->app.served);
     ASYNC_END;
 }
@@ -1112,7 +1113,7 @@ SERVER(stalled)
     AWAIT_INTO(self->i, receive_all, &self->other);
     AWAIT(async_connection_close, &self->one);
     AWAIT(async_connection_close, &self->other);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     say("served:%d", self->app.served);
     ASYNC_END;
 }
@@ -1139,7 +1140,7 @@ static ASYNC(no_tls)
           ASYNC_CLIENT_HANDLER(mute, self->words), "127.0.0.1", 0);
     AWAIT(visit, PORT(), "127.0.0.1");
     async_server_cancel_clients(&self->server);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void a_server_that_says_nothing_is_not_waited_for_for_ever(void **s)
@@ -1177,7 +1178,7 @@ SERVER(closing)
     write_text(&self->one, "hello\n");
     AWAIT(say_line, &self->one);
     AWAIT(async_connection_close, &self->one);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     say("served:%d", self->app.served);
     ASYNC_END;
 }
@@ -1209,7 +1210,7 @@ SERVER(shown_out)
         AWAIT(async_connection_close, &self->one);
         AWAIT(async_connection_close, &self->other);
     }
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     ASYNC_END;
 }
 static void clients_are_shown_out_in_and_after_the_handshake(void **s)
@@ -1235,7 +1236,7 @@ static ASYNC(many)
             async_create_task(CO(visit, PORT(), "127.0.0.1"));
     for (self->i = 0; self->i < 20; self->i++)
         AWAIT_JOIN(self->clients[self->i]);
-    AWAIT(stop, &self->server);
+    AWAIT(stop_server, &self->server);
     say("served:%d", self->app.served);
     ASYNC_END;
 }
@@ -1463,12 +1464,12 @@ static void *refusing_allocate(void *context, size_t size)
     in_use++;
     return malloc(size);
 }
-static void refusing_release(void *context, void *memory, size_t size)
+static void refusing_release(void *context, void *released, size_t size)
 {
     (void)context;
-    memset(memory, 0xdd, size);
+    memset(released, 0xdd, size);
     in_use--;
-    free(memory);
+    free(released);
 }
 static const async_allocator refusing = { refusing_allocate, refusing_release,
                                           NULL };
@@ -1513,7 +1514,8 @@ static void a_loop_may_close_with_tls_connections(void **s)
         self->error = 0;                                                      \
         ASYNC_TRY {                                                           \
             AWAIT(__VA_ARGS__);                                               \
-        } ASYNC_EXCEPT_ALL(self->error) {}                                    \
+        }                                                                     \
+        ASYNC_EXCEPT_ALL(self->error) {}                                      \
         ASYNC_END_TRY                                                         \
     } while (self->error)
 
