@@ -200,7 +200,6 @@ struct async_start_tls_server {
     const char *ip;
     int port;
     const async_server_options *options;
-    async_server_options prepared;
 };
 ASYNC(async_start_tls_server);
 
@@ -1513,11 +1512,9 @@ ASYNC(async_start_tls_server)
 {
     ASYNC_BEGIN(async_start_tls_server);
     if (!self->context->server) ASYNC_RAISE(ASYNC_EINVAL);
-    if (self->options != NULL) self->prepared = *self->options;
-    self->prepared.prepare = async__tls_client_prepare;
-    self->prepared.prepare_argument = self->context;
     ASYNC_AWAIT(async_start_server, self->server, self->handler, self->ip,
-                self->port, &self->prepared);
+                self->port, self->options, async__tls_client_prepare,
+                self->context);
     ASYNC_END;
 }
 

@@ -138,10 +138,6 @@ typedef struct async_server_options {
     int backlog;        /* connections that the system keeps meanwhile: 128 */
     size_t max_clients; /* at a time; others wait in the backlog: no limit */
     unsigned flags;     /* ASYNC_TCP_REUSEPORT; see async_tcp_listen */
-    /* Private: puts a layer between a client and its connection, and calls
-     * async__server_serve() when that is ready. */
-    void (*prepare)(async_connection *client, void *argument);
-    void *prepare_argument;
 } async_server_options;
 
 /* AWAIT(async_start_server, server, handler, ip, port, options)
@@ -161,6 +157,10 @@ struct async_start_server {
     const char *ip;
     int port;
     const async_server_options *options;
+    /* Private: puts a layer between a client and its connection, and calls
+     * async__server_serve() when that is ready. */
+    void (*prepare)(async_connection *client, void *argument);
+    void *prepare_argument;
     int backlog, error;
     unsigned flags;
     struct sockaddr_storage address;
@@ -585,9 +585,7 @@ static int async__server_prepare(async_server *server, async *co,
     server->handler.object.frame = frame;
     server->limit = options != NULL ? options->limit : 0;
     server->max_clients = options != NULL ? options->max_clients : 0;
-    server->prepare = options != NULL ? options->prepare : NULL;
-    server->prepare_argument =
-        options != NULL ? options->prepare_argument : NULL;
+    server->prepare = NULL;
     async__list_init(&server->clients);
     async_event_init(&server->room);
     async_event_init(&server->gone);
@@ -632,6 +630,8 @@ ASYNC(async_start_server)
     self->error = async__server_prepare(self->server, co, &self->handler,
                                         self->options);
     if (self->error) ASYNC_RAISE(self->error);
+    self->server->prepare = self->prepare;
+    self->server->prepare_argument = self->prepare_argument;
     ASYNC_TRY {
         ASYNC_AWAIT(async_tcp_listen, &self->server->listener,
                     (const struct sockaddr *)&self->address, self->backlog,
