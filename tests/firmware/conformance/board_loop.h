@@ -15,9 +15,14 @@ void trap(const char *message) __attribute__((noreturn));
 
 #include "../../../async/bare/loop.h"
 /* All of them, before there is a macro U: avr-libc's SIZE_MAX has a U in it. */
+#include "../../../async/channel.h"
 #include "../../../async/context.h"
 #include "../../../async/group.h"
+#include "../../../async/limiter.h"
+#include "../../../async/nursery.h"
 #include "../../../async/queue.h"
+#include "../../../async/scope.h"
+#include "../../../async/select.h"
 #include "../../../async/streams.h"
 #include "../../../async/sync.h"
 #include "../../../examples/firmware/board.h"
