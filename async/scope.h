@@ -499,7 +499,7 @@ int async__scope_leave(async_scope *scope, async *co)
     }
     if (co->error != ASYNC_ECANCELED || !scope->cancelled ||
         (outside && !scope->shielded) ||
-        async_task_cancelling(task) > scope->requests)
+        (unsigned)async_task_cancelling(task) > scope->requests)
         return 0;
     scope->caught = 1;
     if (scope->kind & ASYNC__FAILS && scope->expired) {

@@ -17,6 +17,7 @@ void trap(const char *message) __attribute__((noreturn));
 /* All of them, before there is a macro U: avr-libc's SIZE_MAX has a U in it. */
 #include "../../../async/channel.h"
 #include "../../../async/context.h"
+#include "../../../async/dump.h"
 #include "../../../async/group.h"
 #include "../../../async/limiter.h"
 #include "../../../async/nursery.h"
