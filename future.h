@@ -208,6 +208,8 @@ typedef struct async_exception_context {
     async_future *future; /* the future or task, for its name */
     async_handle *handle; /* the callback's, if the caller gave one */
     const char *name;     /* the coroutine's, if it is about one */
+    const char *file;     /* where that, or the task, was made, and the line: */
+    int line;             /* in debug mode, async/debug/debug.h */
 } async_exception_context;
 
 /* Returns 0, or an error of its own, which is written to stderr. */
@@ -602,6 +604,24 @@ typedef struct async__pool {
 } async__pool;
 #endif
 
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+/* Who looks on (async/debug/watch.h) runs the loop's turns in our place, one
+ * node after the other.  So who is not looked at pays for it once a turn, and
+ * nothing in between. */
+struct async_task;
+typedef struct async__onlooker {
+    void (*turn)(async_loop *loop, int waited);
+    void (*touched)(async_loop *loop); /* between turns, by libuv's callbacks */
+    void (*made)(async_loop *loop, struct async_task *task);
+    /* Where a task was made, and since when it does what it does; or 0. */
+    const char *(*place)(const async_loop *loop, const async_future *task,
+                         int *line, async_time *since);
+    void (*close)(async_loop *loop);
+} async__onlooker;
+/* Told of every new loop; set by async/debug/debug.h. */
+extern void (*async__loop_made)(async_loop *loop);
+#endif
+
 #ifdef ASYNC_STATIC_ONLY
 struct async_loop {
     async_link ready;
@@ -654,6 +674,9 @@ struct async_loop {
     int (*factory)(async_loop *loop, struct async_task *task, void *argument);
     void *factory_argument;
     async_node *remote;   /* from other threads, newest first; atomic */
+#if ASYNC_HOSTED
+    const struct async__onlooker *onlooker; /* or NULL */
+#endif
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
 #if ASYNC_TIME_BITS != 64
@@ -1914,6 +1937,12 @@ static void async__turn(async_loop *loop, int waited)
                    (loop->always | loop->stopping ? ASYNC__POLL : 0);
     loop->soonest = ASYNC__UNKNOWN;
     async__after_poll(loop, waited);
+#if ASYNC_HOSTED
+    if (ASYNC__UNLIKELY(loop->onlooker != NULL)) {
+        loop->onlooker->turn(loop, waited);
+        return;
+    }
+#endif
     if (ASYNC__UNLIKELY(!async__list_empty(&loop->due))) {
         /* Timers belong to this iteration: no further one before them. */
         loop->attend = ASYNC__POLL;
@@ -2002,6 +2031,10 @@ int async_loop_is_closed(const async_loop *loop)
     return ASYNC__IS_CLOSED(loop);
 }
 
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+void (*async__loop_made)(async_loop *loop);
+#endif
+
 void async_loop_init(async_loop *loop, const async_backend *backend,
                      const async_allocator *allocator, unsigned flags)
 {
@@ -2038,6 +2071,9 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     async__task_allocator = async__pool_of_task;
     async__task_stack = async__task_stack_start;
 #endif
+#if ASYNC_HOSTED
+    if (async__loop_made != NULL) async__loop_made(loop);
+#endif
 #endif
 }
 
@@ -2062,6 +2098,9 @@ int async_loop_close(async_loop *loop)
     if (!dropped && async_loop_count_tasks(loop) > 0)
         async__report(loop, "the loop was closed before all task handles were "
                       "released", 0, NULL, NULL);
+#if ASYNC_HOSTED
+    if (loop->onlooker != NULL) loop->onlooker->close(loop);
+#endif
     loop->closed = 1;
     async__pool_close(loop);
     return 0;
@@ -2334,15 +2373,19 @@ int async_loop_default_exception_handler(
     async_loop *loop, const async_exception_context *context, void *argument)
 {
 #if ASYNC_HOSTED
-    char what[256], name[64];
+    char what[512], name[64], line[16];
     const char *of = context->name;
     (void)argument;
     (void)loop;
     if (of == NULL && context->future != NULL &&
         (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         of = async__task_name(context->future, name, sizeof name);
-    snprintf(what, sizeof what, "caesura: %s%s%s", context->message,
-             of != NULL ? ": " : "", of != NULL ? of : "");
+    snprintf(line, sizeof line, ":%d)", context->line);
+    snprintf(what, sizeof what, "caesura: %s%s%s%s%s%s", context->message,
+             of != NULL ? ": " : "", of != NULL ? of : "",
+             context->file != NULL ? " (made at " : "",
+             context->file != NULL ? context->file : "",
+             context->file != NULL ? line : "");
     if (context->error == 0) {
         fprintf(stderr, "%s\n", what);
     } else {
@@ -2372,6 +2415,16 @@ void async_loop_call_exception_handler(async_loop *loop,
                                        const async_exception_context *context)
 {
     int error;
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+    async_exception_context placed;
+    if (loop->onlooker != NULL && context->future != NULL &&
+        context->file == NULL) {
+        placed = *context;
+        placed.file = loop->onlooker->place(loop, context->future,
+                                            &placed.line, NULL);
+        context = &placed;
+    }
+#endif
     if (loop->handler == NULL) {
         async_loop_default_exception_handler(loop, context, NULL);
         return;

@@ -191,8 +191,11 @@ static inline async_task *async_group_spawn(async_task_group *group,
                                             async_object object)
 {
     async_frame *first;
-    async_task *task = async__group_make(group, object.start, object.size,
-                                         object.alignment, &first);
+    async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
+    task = async__group_make(group, object.start, object.size,
+                             object.alignment, &first);
     if (task == NULL) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;

@@ -341,8 +341,11 @@ void async__nursery_made(async_nursery *nursery, async_task *task)
 async_task *async_nursery_spawn(async_nursery *nursery, async_object object)
 {
     async_frame *first;
-    async_task *task = async__nursery_make(nursery, object.start, object.size,
-                                           object.alignment, &first);
+    async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
+    task = async__nursery_make(nursery, object.start, object.size,
+                               object.alignment, &first);
     if (task == NULL) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
@@ -378,6 +381,8 @@ static int async__nursery_start(async *co, async_nursery *nursery,
 {
     async_frame *first;
     async_task *task;
+    ASYNC__PLACE_NEXT(object->file, object->line);
+    async__object_taken(object);
     if (!(co->flags & ASYNC__IS_TASK) || starting->child != NULL) {
         async__raised(co, co->flags & ASYNC__IS_TASK ? ASYNC_EBUSY
                                                      : ASYNC_ENOTASK);

@@ -1,0 +1,136 @@
+/* link: -luv -pthread */
+/* Debug mode on libuv: a loop that sleeps and is woken by the wrong thread. */
+#define ASYNC_IMPLEMENTATION
+#include "../../async/uv/loop.h"
+
+#include "../../async/debug/debug.h"
+
+#include "uv.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+
+static async_uv_loop loop;
+static async_future answer;
+
+static void *sets_it(void *argument)
+{
+    (void)argument;
+    block(50); /* by then the loop sleeps */
+    async_future_set_result(&answer);
+    return NULL;
+}
+static int set_it(void *argument)
+{
+    (void)argument;
+    return async_future_set_result(&answer);
+}
+static void *asks_for_it(void *argument)
+{
+    (void)argument;
+    block(50);
+    async_loop_call_soon_threadsafe(&loop.base, NULL, set_it, NULL);
+    return NULL;
+}
+
+struct waits_for_thread {
+    ASYNC_FRAME;
+    void *(*body)(void *);
+    pthread_t thread;
+};
+static ASYNC(waits_for_thread)
+{
+    ASYNC_BEGIN(waits_for_thread);
+    async_future_init(&answer, &loop.base);
+    pthread_create(&self->thread, NULL, self->body, NULL);
+    AWAIT_FUTURE(&answer);
+    pthread_join(self->thread, NULL);
+    ASYNC_END;
+}
+
+static int ends(void *(*body)(void *))
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = { 0, 0 };
+        setrlimit(RLIMIT_CORE, &none);
+        alarm(20);
+        if (freopen("/dev/null", "w", stderr) == NULL) _exit(1);
+        async_uv_loop_init(&loop, NULL, NULL);
+        async_loop_set_debug(&loop.base, 1);
+        _exit(async_loop_run_until_complete(&loop.base,
+                                            CO(waits_for_thread, body)));
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void
+a_sleeping_loop_traps_who_wakes_it_from_another_thread(void **state)
+{
+    int status = ends(sets_it);
+    (void)state;
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void call_soon_threadsafe_is_no_mistake(void **state)
+{
+    (void)state;
+    assert_int_equal(ends(asks_for_it), 0);
+}
+
+/* The environment's ASYNC_DEBUG=1 is there before main(). */
+static int told_of_slow;
+static int hears(async_loop *of, const async_exception_context *context,
+                 void *argument)
+{
+    (void)of, (void)argument;
+    if (strncmp(context->message, "Executing <Task-1 blocks", 24) == 0)
+        told_of_slow = 1;
+    return 0;
+}
+struct blocks { ASYNC_FRAME; };
+static ASYNC(blocks)
+{
+    ASYNC_BEGIN(blocks);
+    block(200);
+    AWAIT(async_sleep, 0);
+    ASYNC_END;
+}
+static void a_step_of_200_ms_by_the_clock(void **state)
+{
+    (void)state;
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    async_loop_set_exception_handler(&loop.base, hears, NULL);
+    assert_int_equal(async_loop_set_debug(&loop.base, 1), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(blocks)), 0);
+    assert_int_equal(async_loop_close(&loop.base), 0);
+    assert_int_equal(told_of_slow, 1);
+}
+
+static void the_environment_turns_it_on(void **state)
+{
+    int status;
+    pid_t child = fork();
+    (void)state;
+    if (child == 0) {
+        setenv("ASYNC_DEBUG", "1", 1);
+        async__debug_environment();
+        told_of_slow = 0;
+        async_uv_loop_init(&loop, NULL, NULL);
+        async_loop_set_exception_handler(&loop.base, hears, NULL);
+        async_loop_run_until_complete(&loop.base, CO(blocks));
+        async_loop_close(&loop.base);
+        _exit(told_of_slow);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
+UNIT_MAIN(TEST(a_sleeping_loop_traps_who_wakes_it_from_another_thread),
+          TEST(call_soon_threadsafe_is_no_mistake),
+          TEST(a_step_of_200_ms_by_the_clock),
+          TEST(the_environment_turns_it_on))
