@@ -618,6 +618,23 @@ typedef struct async__onlooker {
                          int *line, async_time *since);
     void (*close)(async_loop *loop);
 } async__onlooker;
+/* What the nodes of who waits for several things at once finish: a list to
+ * which a header adds its own, for async_dump_tree(). */
+typedef struct async__awaits {
+    void (*run)(async_node *node);
+    const async_future *(*waiter)(const async_node *node);
+    struct async__awaits *next;
+} async__awaits;
+extern async__awaits *async__all_awaits;
+#define ASYNC__AWAITS(name, run_, waiter_)                                    \
+    __attribute__((constructor)) static void name(void)                       \
+    {                                                                         \
+        static async__awaits awaits;                                          \
+        awaits.run = (run_);                                                  \
+        awaits.waiter = (waiter_);                                            \
+        awaits.next = async__all_awaits;                                      \
+        async__all_awaits = &awaits;                                          \
+    }
 /* Told of every new loop; set by async/debug/debug.h. */
 extern void (*async__loop_made)(async_loop *loop);
 #endif
@@ -2033,6 +2050,7 @@ int async_loop_is_closed(const async_loop *loop)
 
 #if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
 void (*async__loop_made)(async_loop *loop);
+async__awaits *async__all_awaits;
 #endif
 
 void async_loop_init(async_loop *loop, const async_backend *backend,

@@ -314,6 +314,17 @@ void async__group_member_done(async_node *node)
     async__unshare(&task->future); /* and with it the member */
 }
 
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+static const async_future *async__group_waiter(const async_node *node)
+{
+    const async_task_group *group =
+        ((const async__group_member *)(const void *)node)->group;
+    return group->waiting ? &group->ended : NULL;
+}
+ASYNC__AWAITS(async__group_awaits, async__group_member_done,
+              async__group_waiter)
+#endif
+
 int async__group_refuses(async_task_group *group, async_function *start)
 {
     int why = start == NULL         ? (int)ASYNC_EINVAL

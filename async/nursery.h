@@ -295,6 +295,19 @@ static void async__nursery_child_done(async_node *node)
     async__unshare(future);
 }
 
+#if ASYNC_HOSTED
+/* One that has not started tells who starts it. */
+static const async_future *async__nursery_waiter(const async_node *node)
+{
+    const async__nursery_child *child =
+        (const async__nursery_child *)(const void *)node;
+    if (child->starting != NULL) return &child->starting->operation.future;
+    return child->member.group->waiting ? &child->member.group->ended : NULL;
+}
+ASYNC__AWAITS(async__nursery_awaits, async__nursery_child_done,
+              async__nursery_waiter)
+#endif
+
 static async_task *async__nursery_bear(async_nursery *nursery,
                                        async_function *start, size_t size,
                                        size_t alignment, async_frame **first,

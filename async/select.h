@@ -182,6 +182,17 @@ static void async__select_done(async_node *node)
     async__wake_waiter(&selection->waiter);
 }
 
+#if ASYNC_HOSTED
+static const async_future *async__select_waiter(const async_node *node)
+{
+    return &((const async_selection *)(const void *)((const async__member
+                                                          *)(const void *)node)
+                 ->gathering)
+                ->waiter;
+}
+ASYNC__AWAITS(async__select_awaits, async__select_done, async__select_waiter)
+#endif
+
 static void async__select_cancel(async_selection *selection)
 {
     uint32_t i;

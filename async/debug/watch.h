@@ -189,6 +189,7 @@ typedef struct async__watch {
     /* Called behind each step, if not NULL. */
     void (*step_over)(struct async__watch *watch, const async__step_seen *step);
     void (*traced)(struct async__watch *watch, const async__step_seen *step);
+    void (*trace_over)(struct async__watch *watch);
     struct async_trace *trace;
     /* debug.h */
     async_duration slow;
@@ -316,7 +317,10 @@ static async__seen *async__watch_add(async__watch *watch,
     }
     memset(seen, 0, sizeof *seen);
     seen->task = task;
-    seen->number = task->named ? 0 : (uint32_t)task->name;
+    /* One that has a name has no number to be asked for. */
+    seen->number = task->named
+                       ? 0x80000000u + (uint32_t)watch->counters.tasks
+                       : (uint32_t)task->name;
     seen->since = seen->waited = seen->counters.made = watch->clock;
     seen->state = ASYNC__SEEN_WAITING;
     watch->counters.tasks++;
@@ -361,7 +365,7 @@ static void async__watch_new(async__watch *watch)
         if (seen != NULL) {
             async__watch_name(seen);
             /* Some of them may have ended: then this is a guess. */
-            if (seen->number == 0) seen->number = number;
+            if (task->named) seen->number = number;
         }
         number--;
     }
@@ -497,6 +501,7 @@ static void async__watch_task(async__watch *watch, async_node *node)
             seen->state = ASYNC__SEEN_DONE;
             watch->gone++;
         }
+        if (task->named && !seen->named) async__watch_name(seen);
         if (watch->step_over != NULL) watch->step_over(watch, &step);
         if (watch->traced != NULL) {
             watch->traced(watch, &step);
@@ -647,6 +652,7 @@ static void async__watch_end(async_loop *loop)
     async__watch *watch = async__watch_of(loop);
     const async_allocator *allocator = loop->allocator;
     size_t i;
+    if (watch->trace != NULL) watch->trace_over(watch);
     loop->onlooker = NULL;
     for (i = 0; i < watch->room; i++)
         if (watch->seen[i] != NULL)
@@ -682,7 +688,7 @@ static async__watch *async__watch_begin(async_loop *loop)
             const async_task *task = async__task_of_link(link);
             async__seen *seen = async__watch_know(watch, task);
             number++;
-            if (seen != NULL && seen->number == 0) seen->number = number;
+            if (seen != NULL && task->named) seen->number = number;
         }
     }
     watch->users++;

@@ -4,6 +4,7 @@
 #include "../../async/uv/loop.h"
 
 #include "../../async/debug/debug.h"
+#include "../../async/debug/signal.h"
 
 #include "uv.h"
 
@@ -130,7 +131,44 @@ static void the_environment_turns_it_on(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
+/* --- SIGUSR1 ------------------------------------------------------------------ */
+
+struct is_signalled { ASYNC_FRAME; };
+static int signalled_line;
+static ASYNC(is_signalled)
+{
+    ASYNC_BEGIN(is_signalled);
+    kill(getpid(), SIGUSR1);
+    signalled_line = __LINE__ + 1;
+    AWAIT(async_sleep, ASYNC_MS(50));
+    ASYNC_END;
+}
+static void a_signal_writes_the_tree(void **state)
+{
+    char text[500] = "", expected[100];
+    FILE *file = tmpfile();
+    int before = dup(2);
+    (void)state;
+    assert_non_null(file);
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    assert_int_equal(async_loop_dump_on_signal(&loop.base, SIGUSR1), 0);
+    fflush(stderr);
+    dup2(fileno(file), 2);
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, CO(is_signalled)), 0);
+    dup2(before, 2);
+    close(before);
+    assert_int_equal(async_loop_close(&loop.base), 0);
+    rewind(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    snprintf(expected, sizeof expected, "is_signalled (debug_uv.c:%d)",
+             signalled_line);
+    assert_non_null(strstr(text, "Task-1 is_signalled: sleeping until "));
+    assert_non_null(strstr(text, expected));
+}
+
 UNIT_MAIN(TEST(a_sleeping_loop_traps_who_wakes_it_from_another_thread),
           TEST(call_soon_threadsafe_is_no_mistake),
           TEST(a_step_of_200_ms_by_the_clock),
-          TEST(the_environment_turns_it_on))
+          TEST(the_environment_turns_it_on), TEST(a_signal_writes_the_tree))
