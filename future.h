@@ -613,7 +613,8 @@ typedef struct async__onlooker {
     void (*turn)(async_loop *loop, int waited);
     void (*touched)(async_loop *loop); /* between turns, by libuv's callbacks */
     void (*made)(async_loop *loop, struct async_task *task);
-    /* Where a task was made, and since when it does what it does; or 0. */
+    /* Where a task was made, or NULL, and since when it does what it does, or
+     * ASYNC_NO_WAIT. */
     const char *(*place)(const async_loop *loop, const async_future *task,
                          int *line, async_time *since);
     void (*close)(async_loop *loop);

@@ -465,7 +465,7 @@ static void async__dump_since(const async__dump *to, const async_task *task)
     async_time since;
     if (loop->onlooker == NULL || async_task_done(task)) return;
     (void)loop->onlooker->place(loop, &task->future, NULL, &since);
-    if (since == 0) return;
+    if (since == ASYNC_NO_WAIT) return;
     async__dump_text(to, ", for ");
     async__dump_seconds(to, loop->backend->now((async_loop *)(uintptr_t)loop) -
                                 since);

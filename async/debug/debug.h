@@ -246,7 +246,7 @@ static const char *async__debug_no_place(const async_loop *loop,
                                          async_time *since)
 {
     (void)loop, (void)future, (void)line;
-    if (since != NULL) *since = 0;
+    if (since != NULL) *since = ASYNC_NO_WAIT;
     return NULL;
 }
 static const async__onlooker async__debug_later = {

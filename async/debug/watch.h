@@ -640,8 +640,9 @@ static const char *async__watch_known_place(const async_loop *loop,
         seen = async__watch_find(async__watch_of(loop),
                                  (const async_task *)(const void *)future);
     if (since != NULL)
-        *since = seen != NULL && seen->state != ASYNC__SEEN_DONE ? seen->since
-                                                                 : 0;
+        *since = seen != NULL && seen->state != ASYNC__SEEN_DONE
+                     ? seen->since
+                     : ASYNC_NO_WAIT;
     if (seen == NULL) return NULL;
     if (line != NULL) *line = seen->made_line;
     return seen->made_file;

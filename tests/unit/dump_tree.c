@@ -251,7 +251,8 @@ struct round_about { ASYNC_FRAME; int which; };
 static ASYNC(round_about)
 {
     ASYNC_BEGIN(round_about);
-    AWAIT_TASK(circle[1 - self->which]);
+    /* Behind a shield, so that they can be cancelled. */
+    AWAIT(async_shield, async_task_object(circle[1 - self->which]));
     ASYNC_END;
 }
 struct makes_circle { ASYNC_FRAME; };
@@ -261,25 +262,22 @@ static ASYNC(makes_circle)
     expect("Task-1 makes_circle: sleeping\n"
            "looks looks: running\n"
            "in a circle:\n"
-           "  Task-3 round_about: waiting for Task-4 round_about\n"
-           "    Task-4 round_about: waiting for Task-3 round_about\n");
+           "  Task-3 round_about: waiting for async_shield\n"
+           "    Task-4 round_about: waiting for async_shield\n");
     circle[0] = async_create_task(CO(round_about, 0));
     circle[1] = async_create_task(CO(round_about, 1));
     AWAIT(async_sleep, ASYNC_MS(10));
     assert_ptr_equal(async_task_awaited_by(circle[0]), circle[1]);
+    async_task_cancel(circle[0]);
+    async_task_cancel(circle[1]);
+    async_task_release(circle[0]);
+    async_task_release(circle[1]);
     ASYNC_END;
 }
-/* Such tasks can never end: closing the loop drops them. */
 static void tasks_that_wait_for_each_other(void **state)
 {
     (void)state;
-    async_virtual_loop_init(&loop, NULL);
-    async_loop_set_exception_handler(&loop.base, report, NULL);
-    assert_int_equal(
-        async_loop_run_until_complete(&loop.base, CO(makes_circle)), 0);
-    async_task_release(circle[0]);
-    async_task_release(circle[1]);
-    assert_int_equal(async_loop_close(&loop.base), 0);
+    RUN(makes_circle);
 }
 
 struct many { ASYNC_FRAME; async_gathering all; int i; };
