@@ -50,6 +50,11 @@
 #define ASYNC_COROUTINES 0
 #endif
 
+/* Who reads the program's own code (tools/caesura-lint) need not read ours. */
+#ifdef ASYNC_LINT
+#undef ASYNC_IMPLEMENTATION
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -438,7 +443,7 @@ typedef int16_t async_duration;
  * CO(...); its arguments are copied.  AWAIT_CO_INTO(place, name, object) takes
  * its result, which must be that of `name`; an object of another coroutine
  * raises ASYNC_EINVAL. */
-#define ASYNC_AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define ASYNC_AWAIT(...) ASYNC__AWAIT_ALONE(__VA_ARGS__, )
 #define ASYNC_AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
 #define ASYNC_AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
 #define ASYNC_AWAIT_CATCH_INTO(error, place, ...)                             \
@@ -448,7 +453,7 @@ typedef int16_t async_duration;
     ASYNC__AWAIT_CO_INTO(place, name, object)
 
 #ifndef ASYNC_NO_SHORT_NAMES
-#define AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define AWAIT(...) ASYNC__AWAIT_ALONE(__VA_ARGS__, )
 #define AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
 #define AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
 #define AWAIT_CATCH_INTO(error, place, ...)                                   \
@@ -1755,6 +1760,18 @@ async__object_at(const char *file, int line, async_function *start,
     } while (0)
 #else
 #define ASYNC__AWAIT(name, ...) ASYNC__AWAIT_CALLED(name, __VA_ARGS__)
+#endif
+/* For tools/caesura-lint, which asks for a warning of what is dropped. */
+#if defined(ASYNC_LINT) && !defined(__cplusplus)
+ASYNC__MUST_USE int async__result_of_this_await(void);
+#define ASYNC__AWAIT_ALONE(name, ...)                                         \
+    do {                                                                      \
+        __builtin_choose_expr(ASYNC__KIND(name) == 2,                         \
+                              async__result_of_this_await(), (void)0);        \
+        ASYNC__AWAIT(name, __VA_ARGS__);                                      \
+    } while (0)
+#else
+#define ASYNC__AWAIT_ALONE(name, ...) ASYNC__AWAIT(name, __VA_ARGS__)
 #endif
 #define ASYNC__AWAIT_CALLED(name, ...)                                        \
     do {                                                                      \
