@@ -183,9 +183,8 @@ typedef struct async__watch {
     async__subject now;
     async_time clock;      /* when the last step was over */
     async_loop_counters counters;
-    const void *thread;    /* where the loop runs */
     unsigned char knows;   /* the names of the tasks that were there before */
-    unsigned char checks;  /* its thread */
+    unsigned char checks;  /* the thread */
     /* Called behind each step, if not NULL. */
     void (*step_over)(struct async__watch *watch, const async__step_seen *step);
     void (*traced)(struct async__watch *watch, const async__step_seen *step);
@@ -550,7 +549,7 @@ static void async__watch_run(async__watch *watch, async_node *node, int kind)
 static void async__watch_touched(async_loop *loop)
 {
     const async__watch *watch = async__watch_of(loop);
-    if (watch->checks && loop->running && watch->thread != &async__running)
+    if (watch->checks && loop->running && async__running != loop)
         async__trap("a loop was used from another thread than the one that "
                     "runs it: use async_loop_call_soon_threadsafe()",
                     "async_loop_set_debug", "watch.h", __LINE__);
@@ -563,7 +562,6 @@ static void async__watch_turn(async_loop *loop, int waited)
     long budget = loop->interval;
     async__step_seen step;
     (void)waited;
-    watch->thread = &async__running;
     if (watch->checks) loop->kick = async__watch_touched;
     step.began = watch->clock;
     step.ended = watch->clock = async__watch_clock(watch);

@@ -5,6 +5,7 @@
 
 #include "../../async/debug/debug.h"
 #include "../../async/debug/signal.h"
+#include "../../async/uv/poll.h"
 
 #include "uv.h"
 
@@ -81,6 +82,45 @@ static void call_soon_threadsafe_is_no_mistake(void **state)
 {
     (void)state;
     assert_int_equal(ends(asks_for_it), 0);
+}
+
+/* What libuv calls is called in the loop's thread. */
+static int ends_of_pipe[2];
+static int write_to_pipe(void *argument)
+{
+    (void)argument;
+    return write(ends_of_pipe[1], "x", 1) == 1 ? 0 : ASYNC_EINVAL;
+}
+struct turns_it_on { ASYNC_FRAME; };
+static ASYNC(turns_it_on)
+{
+    ASYNC_BEGIN(turns_it_on);
+    assert_int_equal(async_loop_set_debug(async_loop_of(co), 1), 0);
+    async_loop_call_later(async_loop_of(co), NULL, ASYNC_MS(10), write_to_pipe,
+                          NULL);
+    AWAIT(async_poll_readable, ends_of_pipe[0]);
+    AWAIT(async_sleep, ASYNC_MS(1));
+    ASYNC_END;
+}
+static void *runs_it(void *object)
+{
+    (void)object;
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, CO(turns_it_on)), 0);
+    return NULL;
+}
+static void io_and_a_run_in_another_thread_are_no_mistake(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(pipe(ends_of_pipe), 0);
+    assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
+    runs_it(NULL);
+    assert_int_equal(pthread_create(&thread, NULL, runs_it, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(async_loop_close(&loop.base), 0);
+    close(ends_of_pipe[0]);
+    close(ends_of_pipe[1]);
 }
 
 /* The environment's ASYNC_DEBUG=1 is there before main(). */
@@ -170,5 +210,6 @@ static void a_signal_writes_the_tree(void **state)
 
 UNIT_MAIN(TEST(a_sleeping_loop_traps_who_wakes_it_from_another_thread),
           TEST(call_soon_threadsafe_is_no_mistake),
+          TEST(io_and_a_run_in_another_thread_are_no_mistake),
           TEST(a_step_of_200_ms_by_the_clock),
           TEST(the_environment_turns_it_on), TEST(a_signal_writes_the_tree))
