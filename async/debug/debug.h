@@ -116,7 +116,7 @@ static ASYNC__NOINLINE void async__debug_scribble(size_t bytes)
     dead[0] = (char)0xdb;
 }
 
-static void async__debug_slow(async__watch *watch,
+static void async__debug_slow(async__look *watch,
                               const async__step_seen *step)
 {
     char title[96], text[400], at[120] = "", from[120] = "";
@@ -126,17 +126,17 @@ static void async__debug_slow(async__watch *watch,
     if (step->who != NULL) {
         const async_task *task = step->who->task;
         async__waits_at where;
-        async__watch_title(step->who, title, sizeof title);
+        async__look_title(step->who, title, sizeof title);
         if (step->who->state == ASYNC__SEEN_DONE) {
             snprintf(at, sizeof at, ", which has ended");
         } else {
-            async__watch_where(task->co, &where);
+            async__look_where(task->co, &where);
             snprintf(at, sizeof at, ", waits at %s:%d",
-                     async__watch_base(where.file), where.line);
+                     async__look_base(where.file), where.line);
         }
         if (step->line > 0)
             snprintf(from, sizeof from, ", went on at %s:%d",
-                     async__watch_base(step->file), step->line);
+                     async__look_base(step->file), step->line);
         else
             snprintf(from, sizeof from, ", in its first step");
     } else {
@@ -150,7 +150,7 @@ static void async__debug_slow(async__watch *watch,
 }
 
 #ifdef ASYNC_DEBUG
-static void async__debug_objects(async__watch *watch)
+static void async__debug_objects(async__look *watch)
 {
     unsigned i;
     for (i = 0; i < ASYNC__OBJECTS; i++) {
@@ -169,7 +169,7 @@ static void async__debug_objects(async__watch *watch)
 }
 #endif
 
-static void async__debug_step_over(async__watch *watch,
+static void async__debug_step_over(async__look *watch,
                                    const async__step_seen *step)
 {
     if (watch->scribble > 0) async__debug_scribble(watch->scribble);
@@ -185,16 +185,16 @@ static void async__debug_step_over(async__watch *watch,
 
 int async_loop_get_debug(const async_loop *loop)
 {
-    const async__watch *watch = async__watch_of(loop);
+    const async__look *watch = async__look_of(loop);
     return watch != NULL && watch->debug;
 }
 
 int async_loop_set_debug(async_loop *loop, int on)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     if (loop->closed) return ASYNC_ELOOPCLOSED;
     if (on && (watch == NULL || !watch->debug)) {
-        watch = async__watch_begin(loop);
+        watch = async__look_begin(loop);
         if (watch == NULL) return ASYNC_ENOMEM;
         watch->debug = watch->checks = 1;
         watch->slow = ASYNC_MS(100);
@@ -206,7 +206,7 @@ int async_loop_set_debug(async_loop *loop, int on)
         watch->debug = watch->checks = 0;
         watch->scribble = 0;
         watch->step_over = NULL;
-        if (loop->kick == async__watch_touched) loop->kick = NULL;
+        if (loop->kick == async__look_touched) loop->kick = NULL;
         async_loop_unwatch(loop);
     }
     return 0;
@@ -215,19 +215,19 @@ int async_loop_set_debug(async_loop *loop, int on)
 void async_loop_set_slow_callback_duration(async_loop *loop,
                                            async_duration duration)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     if (watch != NULL) watch->slow = duration;
 }
 
 async_duration async_loop_get_slow_callback_duration(const async_loop *loop)
 {
-    const async__watch *watch = async__watch_of(loop);
+    const async__look *watch = async__look_of(loop);
     return watch != NULL && watch->debug ? watch->slow : ASYNC_MS(100);
 }
 
 void async_loop_set_scribble(async_loop *loop, size_t bytes)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     if (watch != NULL && watch->debug) watch->scribble = bytes;
 }
 

@@ -84,7 +84,7 @@ typedef struct async__trace_entry {
 } async__trace_entry;
 
 struct async_trace {
-    async__watch *watch; /* NULL: it has stopped */
+    async__look *watch; /* NULL: it has stopped */
     const async_allocator *allocator;
     async__trace_entry *ring;
     size_t room;
@@ -119,7 +119,7 @@ extern "C" {
 
 /* --- recording ----------------------------------------------------------- */
 
-static void async__trace_step(async__watch *watch, const async__step_seen *step)
+static void async__trace_step(async__look *watch, const async__step_seen *step)
 {
     async_trace *trace = watch->trace;
     async__trace_entry *entry = &trace->ring[trace->count++ % trace->room];
@@ -146,7 +146,7 @@ static void async__trace_step(async__watch *watch, const async__step_seen *step)
     memcpy(entry->name, who->name, sizeof entry->name);
 }
 
-static void async__trace_over(async__watch *watch)
+static void async__trace_over(async__look *watch)
 {
     watch->trace->watch = NULL;
     watch->trace = NULL;
@@ -155,13 +155,13 @@ static void async__trace_over(async__watch *watch)
 
 int async_trace_start(async_trace *trace, async_loop *loop, size_t steps)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     size_t size = steps * sizeof *trace->ring, i;
     if (steps == 0 || size / steps != sizeof *trace->ring) return ASYNC_EINVAL;
     if (loop->closed) return ASYNC_ELOOPCLOSED;
     if (watch != NULL && watch->trace != NULL) return ASYNC_EBUSY;
     memset(trace, 0, sizeof *trace);
-    watch = async__watch_begin(loop);
+    watch = async__look_begin(loop);
     if (watch == NULL) return ASYNC_ENOMEM;
     trace->allocator = loop->allocator;
     trace->ring = (async__trace_entry *)trace->allocator->allocate(
@@ -172,21 +172,21 @@ int async_trace_start(async_trace *trace, async_loop *loop, size_t steps)
     }
     trace->watch = watch;
     trace->room = steps;
-    trace->start = watch->clock = async__watch_clock(watch);
+    trace->start = watch->clock = async__look_clock(watch);
     watch->trace = trace;
     watch->traced = async__trace_step;
     watch->trace_over = async__trace_over;
     for (i = 0; i < watch->room; i++) {
         async__seen *seen = watch->seen[i];
         if (seen != NULL && seen->state == ASYNC__SEEN_WAITING)
-            async__watch_where(seen->task->co, &seen->at);
+            async__look_where(seen->task->co, &seen->at);
     }
     return 0;
 }
 
 void async_trace_stop(async_trace *trace)
 {
-    async__watch *watch = trace->watch;
+    async__look *watch = trace->watch;
     if (watch == NULL) return;
     async__trace_over(watch);
     async_loop_unwatch(watch->loop);
@@ -311,7 +311,7 @@ static void async__trace_title(const async__trace_entry *entry, char *text,
 static void async__trace_await(char *text, size_t size, const char *what,
                                const char *file, int line)
 {
-    snprintf(text, size, "%s:%d %s", async__watch_base(file), line,
+    snprintf(text, size, "%s:%d %s", async__look_base(file), line,
              what != NULL ? what : "?");
 }
 
@@ -402,16 +402,16 @@ void async_trace_write(const async_trace *trace, async_watch_put *put,
     for (; i < trace->count; i++)
         async__trace_entry_out(&out, &trace->ring[i % trace->room], i + 1);
     if (trace->watch != NULL) {
-        const async__watch *watch = trace->watch;
+        const async__look *watch = trace->watch;
         async_task *task = NULL;
         while ((task = async_all_tasks(watch->loop, task)) != NULL) {
-            const async__seen *seen = async__watch_find(watch, task);
+            const async__seen *seen = async__look_find(watch, task);
             async__waits_at at;
             if (seen == NULL) continue;
-            async__watch_title(seen, text, sizeof text);
+            async__look_title(seen, text, sizeof text);
             async__trace_track(&out, seen->number, text);
             if (seen->state != ASYNC__SEEN_WAITING) continue;
-            async__watch_where(task->co, &at);
+            async__look_where(task->co, &at);
             async__trace_await(text, sizeof text, at.what, at.file, at.line);
             async__trace_span(&out, seen->number, "await", text, seen->since,
                               watch->clock);

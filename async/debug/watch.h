@@ -171,7 +171,7 @@ typedef struct async__step_seen {
     const char *file;
 } async__step_seen;
 
-typedef struct async__watch {
+typedef struct async__look {
     async__onlooker calls; /* must be first */
     async_loop *loop;
     unsigned users;
@@ -186,16 +186,16 @@ typedef struct async__watch {
     unsigned char knows;   /* the names of the tasks that were there before */
     unsigned char checks;  /* the thread */
     /* Called behind each step, if not NULL. */
-    void (*step_over)(struct async__watch *watch, const async__step_seen *step);
-    void (*traced)(struct async__watch *watch, const async__step_seen *step);
-    void (*trace_over)(struct async__watch *watch);
+    void (*step_over)(struct async__look *watch, const async__step_seen *step);
+    void (*traced)(struct async__look *watch, const async__step_seen *step);
+    void (*trace_over)(struct async__look *watch);
     struct async_trace *trace;
     /* debug.h */
     async_duration slow;
     size_t scribble;
     unsigned char debug;
     unsigned objects; /* the thread's, when the step began */
-} async__watch;
+} async__look;
 
 #ifdef __cplusplus
 }
@@ -215,40 +215,40 @@ extern "C" {
 
 /* --- the table of tasks -------------------------------------------------- */
 
-static void async__watch_turn(async_loop *loop, int waited);
+static void async__look_turn(async_loop *loop, int waited);
 
-static async__watch *async__watch_of(const async_loop *loop)
+static async__look *async__look_of(const async_loop *loop)
 {
     const async__onlooker *onlooker = loop->onlooker;
-    if (onlooker == NULL || onlooker->turn != async__watch_turn) return NULL;
-    return (async__watch *)(uintptr_t)onlooker;
+    if (onlooker == NULL || onlooker->turn != async__look_turn) return NULL;
+    return (async__look *)(uintptr_t)onlooker;
 }
 
-static size_t async__watch_hash(const async_task *task, size_t room)
+static size_t async__look_hash(const async_task *task, size_t room)
 {
     uint64_t bits = (uint64_t)(uintptr_t)task >> 3;
     return (size_t)(bits * 0x9e3779b97f4a7c15u >> 32) & (room - 1);
 }
 
 /* The place of a task, or the empty one where it belongs. */
-static async__seen **async__watch_place(async__seen **seen, size_t room,
+static async__seen **async__look_place(async__seen **seen, size_t room,
                                         const async_task *task)
 {
-    size_t at = async__watch_hash(task, room);
+    size_t at = async__look_hash(task, room);
     while (seen[at] != NULL && seen[at]->task != task)
         at = (at + 1) & (room - 1);
     return &seen[at];
 }
 
-static async__seen *async__watch_find(const async__watch *watch,
+static async__seen *async__look_find(const async__look *watch,
                                       const async_task *task)
 {
     if (watch->room == 0) return NULL;
-    return *async__watch_place(watch->seen, watch->room, task);
+    return *async__look_place(watch->seen, watch->room, task);
 }
 
 /* A larger table, or the same without tasks that have ended: 0, or no memory. */
-static int async__watch_grow(async__watch *watch)
+static int async__look_grow(async__look *watch)
 {
     const async_allocator *allocator = watch->loop->allocator;
     size_t room = watch->room ? watch->room : 64, i, old = watch->room;
@@ -266,7 +266,7 @@ static int async__watch_grow(async__watch *watch)
             async__release(watch->loop, one, sizeof *one);
             continue;
         }
-        *async__watch_place(seen, room, one->task) = one;
+        *async__look_place(seen, room, one->task) = one;
         watch->known++;
     }
     watch->gone = 0;
@@ -278,7 +278,7 @@ static int async__watch_grow(async__watch *watch)
     return 0;
 }
 
-static void async__watch_name(async__seen *seen)
+static void async__look_name(async__seen *seen)
 {
     seen->coroutine = async_coro_name(seen->task->co);
     seen->named = seen->task->named;
@@ -292,16 +292,16 @@ static void async__watch_name(async__seen *seen)
 }
 
 /* A task that was not known, or one in the memory of one that has gone. */
-static async__seen *async__watch_add(async__watch *watch,
+static async__seen *async__look_add(async__look *watch,
                                      const async_task *task)
 {
     async__seen **place, *seen;
     if ((watch->known + 1) * 4 > watch->room * 3 &&
-        async__watch_grow(watch) != 0) {
+        async__look_grow(watch) != 0) {
         watch->counters.unwatched++;
         return NULL;
     }
-    place = async__watch_place(watch->seen, watch->room, task);
+    place = async__look_place(watch->seen, watch->room, task);
     seen = *place;
     if (seen == NULL) {
         seen = (async__seen *)async__allocate(watch->loop, sizeof *seen);
@@ -326,29 +326,29 @@ static async__seen *async__watch_add(async__watch *watch,
     return seen;
 }
 
-static async__seen *async__watch_know(async__watch *watch,
+static async__seen *async__look_know(async__look *watch,
                                       const async_task *task)
 {
-    async__seen *seen = async__watch_find(watch, task);
+    async__seen *seen = async__look_find(watch, task);
     if (seen != NULL && seen->state != ASYNC__SEEN_DONE) return seen;
-    return async__watch_add(watch, task);
+    return async__look_add(watch, task);
 }
 
 /* Those that were there when watching began: one of them may just be made, and
  * had no frame yet to be asked. */
-static void async__watch_first_names(async__watch *watch)
+static void async__look_first_names(async__look *watch)
 {
     async_task *task = NULL;
     if (watch->knows) return;
     watch->knows = 1;
     while ((task = async_all_tasks(watch->loop, task)) != NULL) {
-        async__seen *seen = async__watch_find(watch, task);
-        if (seen != NULL && seen->coroutine == NULL) async__watch_name(seen);
+        async__seen *seen = async__look_find(watch, task);
+        if (seen != NULL && seen->coroutine == NULL) async__look_name(seen);
     }
 }
 
 /* Tasks that have been made since: the last ones in the list of all. */
-static void async__watch_new(async__watch *watch)
+static void async__look_new(async__look *watch)
 {
     async_loop *loop = watch->loop;
     async_link *link = loop->tasks.prev;
@@ -356,13 +356,13 @@ static void async__watch_new(async__watch *watch)
     if (watch->made == number) return;
     for (; link != &loop->tasks && number != watch->made; link = link->prev) {
         async_task *task = async__task_of_link(link);
-        async__seen *seen = async__watch_find(watch, task);
+        async__seen *seen = async__look_find(watch, task);
         if (seen == NULL || seen->state == ASYNC__SEEN_DONE)
-            seen = async__watch_add(watch, task);
+            seen = async__look_add(watch, task);
         else if (seen->coroutine != NULL)
             break;
         if (seen != NULL) {
-            async__watch_name(seen);
+            async__look_name(seen);
             /* Some of them may have ended: then this is a guess. */
             if (task->named) seen->number = number;
         }
@@ -373,7 +373,7 @@ static void async__watch_new(async__watch *watch)
 
 /* --- who is ready -------------------------------------------------------- */
 
-static void async__watch_woken(async__watch *watch, async__seen *seen)
+static void async__look_woken(async__look *watch, async__seen *seen)
 {
     if (seen->state != ASYNC__SEEN_WAITING) return;
     seen->counters.wakes++;
@@ -395,7 +395,7 @@ static void async__watch_woken(async__watch *watch, async__seen *seen)
 }
 
 /* Looks at what stands in the ready queue behind `link`. */
-static void async__watch_walk(async__watch *watch, async_link *link)
+static void async__look_walk(async__look *watch, async_link *link)
 {
     async_loop *loop = watch->loop;
     while (link != loop->tail) {
@@ -403,14 +403,14 @@ static void async__watch_walk(async__watch *watch, async_link *link)
         link = link->next;
         node = (async_node *)(void *)link;
         if (async__is_step(node)) {
-            async__seen *seen = async__watch_know(
+            async__seen *seen = async__look_know(
                 watch, async__task_of((async *)(void *)node));
-            if (seen != NULL) async__watch_woken(watch, seen);
+            if (seen != NULL) async__look_woken(watch, seen);
         }
     }
 }
 
-static const char *async__watch_base(const char *file)
+static const char *async__look_base(const char *file)
 {
     const char *at;
     if (file == NULL) return "?";
@@ -420,9 +420,9 @@ static const char *async__watch_base(const char *file)
 }
 
 /* Whether a file looks like one of Caesura's headers. */
-static int async__watch_ours(const char *file)
+static int async__look_ours(const char *file)
 {
-    const char *base = async__watch_base(file);
+    const char *base = async__look_base(file);
     size_t length = strlen(base);
     if (length < 2 || strcmp(base + length - 2, ".h") != 0) return 0;
     return strcmp(base, "task.h") == 0 || strncmp(file, "async/", 6) == 0 ||
@@ -430,7 +430,7 @@ static int async__watch_ours(const char *file)
 }
 
 /* Where a suspended coroutine stands. */
-static void async__watch_where(const async *co, async__waits_at *at)
+static void async__look_where(const async *co, async__waits_at *at)
 {
     const async_frame *frame = async_frame_innermost(co);
     memset(at, 0, sizeof *at);
@@ -438,38 +438,38 @@ static void async__watch_where(const async *co, async__waits_at *at)
     at->what = async_frame_name(frame);
     for (; frame != NULL; frame = async_frame_caller(frame)) {
         const char *file = async_frame_file(frame);
-        if (at->file != NULL && async__watch_ours(file)) continue;
+        if (at->file != NULL && async__look_ours(file)) continue;
         at->file = file;
         at->line = async_frame_line(frame);
-        if (!async__watch_ours(file)) return;
+        if (!async__look_ours(file)) return;
     }
 }
 
 /* --- running ------------------------------------------------------------- */
 
-static async_time async__watch_clock(async__watch *watch)
+static async_time async__look_clock(async__look *watch)
 {
     return watch->loop->backend->now(watch->loop);
 }
 
 /* The step of a task. */
-static void async__watch_task(async__watch *watch, async_node *node)
+static void async__look_task(async__look *watch, async_node *node)
 {
     async *co = (async *)(void *)node;
     async_task *task = async__task_of(co);
-    async__seen *seen = async__watch_know(watch, task);
+    async__seen *seen = async__look_know(watch, task);
     async__step_seen step;
     async__waits_at at;
     memset(&at, 0, sizeof at);
     step.began = watch->clock;
     if (seen != NULL) {
-        if (seen->coroutine == NULL) async__watch_name(seen);
+        if (seen->coroutine == NULL) async__look_name(seen);
         /* One whose waker has not been seen. */
         watch->now.kind = ASYNC__BY_POLL;
-        async__watch_woken(watch, seen);
+        async__look_woken(watch, seen);
         seen->counters.ready += step.began - seen->since;
         seen->state = ASYNC__SEEN_RUNNING;
-        if (watch->debug) async__watch_where(co, &at);
+        if (watch->debug) async__look_where(co, &at);
     }
     step.who = seen;
     step.kind = ASYNC__BY_TASK;
@@ -479,7 +479,7 @@ static void async__watch_task(async__watch *watch, async_node *node)
     watch->now.number = seen != NULL ? seen->number : 0;
     async_task_retain(task); /* so that it is there when the step is over */
     node->run(node);
-    step.ended = watch->clock = async__watch_clock(watch);
+    step.ended = watch->clock = async__look_clock(watch);
     watch->counters.steps++;
     watch->counters.running += step.ended - step.began;
     if (seen != NULL) {
@@ -491,7 +491,7 @@ static void async__watch_task(async__watch *watch, async_node *node)
         if (took > seen->counters.longest) {
             seen->counters.longest = took;
             if (took >= ASYNC_MS(1) && !async_task_done(task)) {
-                async__watch_where(co, &at);
+                async__look_where(co, &at);
                 seen->slow_file = at.file;
                 seen->slow_line = at.line;
             }
@@ -500,16 +500,16 @@ static void async__watch_task(async__watch *watch, async_node *node)
             seen->state = ASYNC__SEEN_DONE;
             watch->gone++;
         }
-        if (task->named && !seen->named) async__watch_name(seen);
+        if (task->named && !seen->named) async__look_name(seen);
         if (watch->step_over != NULL) watch->step_over(watch, &step);
         if (watch->traced != NULL) {
             watch->traced(watch, &step);
-            if (!async_task_done(task)) async__watch_where(co, &seen->at);
+            if (!async_task_done(task)) async__look_where(co, &seen->at);
         }
     }
 }
 
-static void async__watch_callback(async__watch *watch, async_node *node,
+static void async__look_callback(async__look *watch, async_node *node,
                                   int kind)
 {
     async__step_seen step;
@@ -521,7 +521,7 @@ static void async__watch_callback(async__watch *watch, async_node *node,
     watch->now.kind = (unsigned char)kind;
     watch->now.number = 0;
     node->run(node);
-    step.ended = watch->clock = async__watch_clock(watch);
+    step.ended = watch->clock = async__look_clock(watch);
     watch->counters.callbacks++;
     watch->counters.calling += step.ended - step.began;
     if (watch->step_over != NULL) watch->step_over(watch, &step);
@@ -529,26 +529,26 @@ static void async__watch_callback(async__watch *watch, async_node *node,
 }
 
 /* One node, and what it has made ready. */
-static void async__watch_run(async__watch *watch, async_node *node, int kind)
+static void async__look_run(async__look *watch, async_node *node, int kind)
 {
     async_loop *loop = watch->loop;
     async_task *task = NULL;
     async__ready_callback(loop, &watch->marker);
     if (async__is_step(node)) {
         task = async__task_of((async *)(void *)node);
-        async__watch_task(watch, node);
+        async__look_task(watch, node);
     } else {
-        async__watch_callback(watch, node, kind);
+        async__look_callback(watch, node, kind);
     }
-    async__watch_new(watch);
-    async__watch_walk(watch, &watch->marker.link);
+    async__look_new(watch);
+    async__look_walk(watch, &watch->marker.link);
     async__unready(loop, &watch->marker);
     async_task_release(task);
 }
 
-static void async__watch_touched(async_loop *loop)
+static void async__look_touched(async_loop *loop)
 {
-    const async__watch *watch = async__watch_of(loop);
+    const async__look *watch = async__look_of(loop);
     if (watch->checks && loop->running && async__running != loop)
         async__trap("a loop was used from another thread than the one that "
                     "runs it: use async_loop_call_soon_threadsafe()",
@@ -556,15 +556,15 @@ static void async__watch_touched(async_loop *loop)
 }
 
 /* What async__turn() does behind the poll. */
-static void async__watch_turn(async_loop *loop, int waited)
+static void async__look_turn(async_loop *loop, int waited)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     long budget = loop->interval;
     async__step_seen step;
     (void)waited;
-    if (watch->checks) loop->kick = async__watch_touched;
+    if (watch->checks) loop->kick = async__look_touched;
     step.began = watch->clock;
-    step.ended = watch->clock = async__watch_clock(watch);
+    step.ended = watch->clock = async__look_clock(watch);
     step.who = NULL;
     step.kind = ASYNC__BY_POLL;
     step.file = NULL;
@@ -574,9 +574,9 @@ static void async__watch_turn(async_loop *loop, int waited)
     if (watch->traced != NULL) watch->traced(watch, &step);
     watch->now.kind = ASYNC__BY_POLL;
     watch->now.number = 0;
-    async__watch_first_names(watch);
-    async__watch_new(watch);
-    async__watch_walk(watch, watch->last != NULL ? watch->last : &loop->ready);
+    async__look_first_names(watch);
+    async__look_new(watch);
+    async__look_walk(watch, watch->last != NULL ? watch->last : &loop->ready);
     if (!async__list_empty(&loop->due)) {
         loop->attend = ASYNC__POLL;
         budget = 0;
@@ -586,7 +586,7 @@ static void async__watch_turn(async_loop *loop, int waited)
         for (; link != NULL; link = next) {
             loop->batch = next = link->next;
             budget--;
-            async__watch_run(watch, (async_node *)(void *)link,
+            async__look_run(watch, (async_node *)(void *)link,
                              ASYNC__BY_CALLBACK);
             if (loop->reload) {
                 loop->reload = 0;
@@ -599,7 +599,7 @@ static void async__watch_turn(async_loop *loop, int waited)
     while (loop->due.next != &loop->due) {
         async_node *node = (async_node *)(void *)loop->due.next;
         async__unlink(&node->link);
-        async__watch_run(watch, node,
+        async__look_run(watch, node,
                          node->run == async__run_handle ? ASYNC__BY_CALLBACK
                                                         : ASYNC__BY_TIMER);
     }
@@ -616,11 +616,11 @@ static void async__watch_turn(async_loop *loop, int waited)
 
 /* --- on and off ---------------------------------------------------------- */
 
-static void async__watch_made(async_loop *loop, async_task *task)
+static void async__look_made(async_loop *loop, async_task *task)
 {
 #ifdef ASYNC_DEBUG
-    async__watch *watch = async__watch_of(loop);
-    async__seen *seen = async__watch_know(watch, task);
+    async__look *watch = async__look_of(loop);
+    async__seen *seen = async__look_know(watch, task);
     if (seen == NULL) return;
     seen->made_file = async__made_at.file;
     seen->made_line = async__made_at.line;
@@ -629,13 +629,13 @@ static void async__watch_made(async_loop *loop, async_task *task)
 #endif
 }
 
-static const char *async__watch_known_place(const async_loop *loop,
+static const char *async__look_known_place(const async_loop *loop,
                                             const async_future *future,
                                             int *line, async_time *since)
 {
     const async__seen *seen = NULL;
     if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
-        seen = async__watch_find(async__watch_of(loop),
+        seen = async__look_find(async__look_of(loop),
                                  (const async_task *)(const void *)future);
     if (since != NULL)
         *since = seen != NULL && seen->state != ASYNC__SEEN_DONE
@@ -646,9 +646,9 @@ static const char *async__watch_known_place(const async_loop *loop,
     return seen->made_file;
 }
 
-static void async__watch_end(async_loop *loop)
+static void async__look_end(async_loop *loop)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     const async_allocator *allocator = loop->allocator;
     size_t i;
     if (watch->trace != NULL) watch->trace_over(watch);
@@ -663,29 +663,29 @@ static void async__watch_end(async_loop *loop)
 }
 
 /* The watch of a loop, with one more that needs it; or NULL. */
-static async__watch *async__watch_begin(async_loop *loop)
+static async__look *async__look_begin(async_loop *loop)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     async_link *link;
     uint32_t number = 0;
     if (watch == NULL) {
         if (loop->allocator == NULL) return NULL;
-        watch = (async__watch *)loop->allocator->allocate(
+        watch = (async__look *)loop->allocator->allocate(
             loop->allocator->context, sizeof *watch);
         if (watch == NULL) return NULL;
         memset(watch, 0, sizeof *watch);
-        watch->calls.turn = async__watch_turn;
-        watch->calls.touched = async__watch_touched;
-        watch->calls.made = async__watch_made;
-        watch->calls.place = async__watch_known_place;
-        watch->calls.close = async__watch_end;
+        watch->calls.turn = async__look_turn;
+        watch->calls.touched = async__look_touched;
+        watch->calls.made = async__look_made;
+        watch->calls.place = async__look_known_place;
+        watch->calls.close = async__look_end;
         watch->loop = loop;
-        watch->clock = async__watch_clock(watch);
+        watch->clock = async__look_clock(watch);
         watch->made = loop->tasks_made;
         loop->onlooker = &watch->calls;
         for (link = loop->tasks.next; link != &loop->tasks; link = link->next) {
             const async_task *task = async__task_of_link(link);
-            async__seen *seen = async__watch_know(watch, task);
+            async__seen *seen = async__look_know(watch, task);
             number++;
             if (seen != NULL && task->named) seen->number = number;
         }
@@ -697,15 +697,15 @@ static async__watch *async__watch_begin(async_loop *loop)
 int async_loop_watch(async_loop *loop)
 {
     if (loop->closed) return ASYNC_ELOOPCLOSED;
-    return async__watch_begin(loop) != NULL ? 0 : ASYNC_ENOMEM;
+    return async__look_begin(loop) != NULL ? 0 : ASYNC_ENOMEM;
 }
 
 void async_loop_unwatch(async_loop *loop)
 {
-    async__watch *watch = async__watch_of(loop);
+    async__look *watch = async__look_of(loop);
     if (watch == NULL || watch->users == 0) return;
     /* In a turn, that looks whether anybody is left when it ends. */
-    if (--watch->users == 0 && !loop->running) async__watch_end(loop);
+    if (--watch->users == 0 && !loop->running) async__look_end(loop);
 }
 
 /* --- counters ------------------------------------------------------------ */
@@ -713,10 +713,10 @@ void async_loop_unwatch(async_loop *loop)
 int async_task_get_counters(const async_task *task,
                             async_task_counters *counters)
 {
-    const async__watch *watch = async__watch_of(task->future.loop);
+    const async__look *watch = async__look_of(task->future.loop);
     const async__seen *seen;
     if (watch == NULL) return ASYNC_EINVAL;
-    seen = async__watch_find(watch, task);
+    seen = async__look_find(watch, task);
     if (seen == NULL) return ASYNC_EINVAL;
     *counters = seen->counters;
     return 0;
@@ -725,7 +725,7 @@ int async_task_get_counters(const async_task *task,
 int async_loop_get_counters(const async_loop *loop,
                             async_loop_counters *counters)
 {
-    const async__watch *watch = async__watch_of(loop);
+    const async__look *watch = async__look_of(loop);
     if (watch == NULL) return ASYNC_EINVAL;
     *counters = watch->counters;
     return 0;
@@ -733,7 +733,7 @@ int async_loop_get_counters(const async_loop *loop,
 
 /* --- warnings ------------------------------------------------------------ */
 
-static void async__watch_title(const async__seen *seen, char *text,
+static void async__look_title(const async__seen *seen, char *text,
                                size_t size)
 {
     const char *coroutine = seen->coroutine != NULL ? seen->coroutine : "?";
@@ -744,7 +744,7 @@ static void async__watch_title(const async__seen *seen, char *text,
 }
 
 /* Of the last waker, if it alone has ever woken it: whether it has ended. */
-static int async__watch_forsaken(const async__watch *watch,
+static int async__look_forsaken(const async__look *watch,
                                  const async__seen *seen)
 {
     async_task *task = NULL;
@@ -754,7 +754,7 @@ static int async__watch_forsaken(const async__watch *watch,
         seen->task->co->node.run == async__sleep_over)
         return 0;
     while ((task = async_all_tasks(watch->loop, task)) != NULL) {
-        const async__seen *other = async__watch_find(watch, task);
+        const async__seen *other = async__look_find(watch, task);
         if (other != NULL && other->number == seen->waker.number) return 0;
     }
     return 1;
@@ -763,20 +763,20 @@ static int async__watch_forsaken(const async__watch *watch,
 size_t async_watch_warnings(const async_loop *loop, async_duration slow,
                             async_watch_put *put, void *argument)
 {
-    const async__watch *watch = async__watch_of(loop);
+    const async__look *watch = async__look_of(loop);
     const async_task *task = NULL;
     size_t count = 0;
     if (watch == NULL) return 0;
     while ((task = async_all_tasks(loop, task)) != NULL) {
-        const async__seen *seen = async__watch_find(watch, task);
+        const async__seen *seen = async__look_find(watch, task);
         char title[96], text[320];
         async__waits_at at;
         if (seen == NULL) continue;
-        async__watch_title(seen, title, sizeof title);
+        async__look_title(seen, title, sizeof title);
         if (slow > 0 && seen->counters.longest >= slow) {
             snprintf(text, sizeof text, "%s: a step took %.3f s, up to %s:%d",
                      title, (double)seen->counters.longest / 1e9,
-                     async__watch_base(seen->slow_file), seen->slow_line);
+                     async__look_base(seen->slow_file), seen->slow_line);
             put(text, argument);
             put("\n", argument);
             count++;
@@ -791,13 +791,13 @@ size_t async_watch_warnings(const async_loop *loop, async_duration slow,
             put("\n", argument);
             count++;
         }
-        if (async__watch_forsaken(watch, seen)) {
-            async__watch_where(task->co, &at);
+        if (async__look_forsaken(watch, seen)) {
+            async__look_where(task->co, &at);
             snprintf(text, sizeof text,
                      "%s: waits since %.3f s (%s:%d), and Task-%u, which "
                      "alone has ever woken it, has ended",
                      title, (double)(watch->clock - seen->since) / 1e9,
-                     async__watch_base(at.file), at.line,
+                     async__look_base(at.file), at.line,
                      (unsigned)seen->waker.number);
             put(text, argument);
             put("\n", argument);
