@@ -414,7 +414,7 @@ void async_trace_write(const async_trace *trace, async_watch_put *put,
             async__look_where(task->co, &at);
             async__trace_await(text, sizeof text, at.what, at.file, at.line);
             async__trace_span(&out, seen->number, "await", text, seen->since,
-                              watch->clock);
+                              async__look_clock(watch));
             put(",\"args\":{\"open\":1}}", argument);
         }
     }

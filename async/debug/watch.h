@@ -224,6 +224,12 @@ static async__look *async__look_of(const async_loop *loop)
     return (async__look *)(uintptr_t)onlooker;
 }
 
+/* The present. */
+static async_time async__look_clock(const async__look *watch)
+{
+    return watch->loop->backend->now(watch->loop);
+}
+
 static size_t async__look_hash(const async_task *task, size_t room)
 {
     uint64_t bits = (uint64_t)(uintptr_t)task >> 3;
@@ -247,7 +253,8 @@ static async__seen *async__look_find(const async__look *watch,
     return *async__look_place(watch->seen, watch->room, task);
 }
 
-/* A larger table, or the same without tasks that have ended: 0, or no memory. */
+/* A larger table, or the same without tasks that have ended: 0, or no
+ * memory. */
 static int async__look_grow(async__look *watch)
 {
     const async_allocator *allocator = watch->loop->allocator;
@@ -446,11 +453,6 @@ static void async__look_where(const async *co, async__waits_at *at)
 }
 
 /* --- running ------------------------------------------------------------- */
-
-static async_time async__look_clock(async__look *watch)
-{
-    return watch->loop->backend->now(watch->loop);
-}
 
 /* The step of a task. */
 static void async__look_task(async__look *watch, async_node *node)
@@ -796,7 +798,8 @@ size_t async_watch_warnings(const async_loop *loop, async_duration slow,
             snprintf(text, sizeof text,
                      "%s: waits since %.3f s (%s:%d), and Task-%u, which "
                      "alone has ever woken it, has ended",
-                     title, (double)(watch->clock - seen->since) / 1e9,
+                     title,
+                     (double)(async__look_clock(watch) - seen->since) / 1e9,
                      async__look_base(at.file), at.line,
                      (unsigned)seen->waker.number);
             put(text, argument);

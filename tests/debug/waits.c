@@ -1,5 +1,6 @@
 /* A program in which tasks wait in ten ways, for those who look into it from
- * outside: `waits N` has N tasks of each.  It prints "waiting" when all of them
+ * outside: `waits N` has N tasks of each; compiled with -DINSPECTED it has an
+ * inspector, on the Unix socket of the second argument or else on a port.  It prints "waiting" when all of them
  * do, and waits until its standard input ends.  Each way has a coroutine of its
  * own, whose await has its name in a comment on its line. */
 #define ASYNC_IMPLEMENTATION
@@ -72,8 +73,9 @@ struct wait_condition { ASYNC_FRAME; };
 static ASYNC(wait_condition)
 {
     ASYNC_BEGIN(wait_condition);
-    AWAIT(async_condition_acquire, &condition);
-    AWAIT(async_condition_wait, &condition); /* at wait_condition */
+    ASYNC_WITH(async_condition, &condition) {
+        AWAIT(async_condition_wait, &condition); /* at wait_condition */
+    } ASYNC_END_WITH
     ASYNC_END;
 }
 struct wait_queue { ASYNC_FRAME; int item; };
@@ -121,7 +123,19 @@ static ASYNC(wait_deep)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; int each, i; async_uv_loop *uv; };
+#ifdef INSPECTED
+/* Something to see in a timeline, and something to be warned of. */
+struct ticks { ASYNC_FRAME; int times; };
+static ASYNC(ticks)
+{
+    ASYNC_BEGIN(ticks);
+    for (self->times = 0; self->times < 100; self->times++) ASYNC_SUSPEND;
+    for (;;) AWAIT(async_sleep, ASYNC_MS(20)); /* at ticks */
+    ASYNC_END;
+}
+#endif
+
+struct program { ASYNC_FRAME; int each, i; };
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
@@ -148,6 +162,10 @@ static ASYNC(program)
         async_task_release(async_create_task(CO(wait_condition)));
     }
     for (self->i = 0; self->i < 5; self->i++) AWAIT(async_sleep, 0);
+#ifdef INSPECTED
+    async_task_release(async_create_task(CO(ticks)));
+    AWAIT(async_sleep, ASYNC_MS(50));
+#endif
     puts("waiting");
     fflush(stdout);
     AWAIT(async_poll_readable, 0); /* at program */
@@ -157,6 +175,24 @@ static ASYNC(program)
 
 int main(int argc, char **argv)
 {
-    int each = argc > 1 ? atoi(argv[1]) : 1;
-    return async_run(CO(program, each));
+    int each = argc > 1 ? atoi(argv[1]) : 1, error;
+    async_uv_loop uv;
+#ifdef INSPECTED
+    async_inspector *inspector;
+    async_inspector_options options = { NULL, NULL, 0 };
+#endif
+    if (async_uv_loop_init(&uv, NULL, NULL) != 0) return 2;
+#ifdef INSPECTED
+    options.token = getenv("CAESURA_TOKEN");
+    options.path = argc > 2 ? argv[2] : NULL;
+    error = async_inspector_start(&inspector, &uv.base, &options);
+    if (error) {
+        fprintf(stderr, "%s\n", async_strerror(error));
+        return 2;
+    }
+    printf("port %d\n", async_inspector_port(inspector));
+#endif
+    error = async_run_on(&uv.base, CO(program, each));
+    async_loop_close(&uv.base);
+    return error != 0;
 }
