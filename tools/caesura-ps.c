@@ -133,7 +133,8 @@ static void text_of(const char *line, const char *key, char *text, size_t size)
     const char *at = strstr(line, key);
     size_t i = 0;
     if (at != NULL)
-        for (at += strlen(key); *at != '"' && *at != '\0' && i + 1 < size; at++)
+        for (at += strlen(key); *at != '"' && *at != '\0' && i + 1 < size;
+             at++)
             if (*at != '\\') text[i++] = *at;
     text[i] = '\0';
 }
@@ -145,10 +146,10 @@ static double number_of(const char *line, const char *key)
 
 static int busier(const void *a, const void *b)
 {
-    double of_a = ((const struct task *)a)->running -
-                  ((const struct task *)a)->before;
-    double of_b = ((const struct task *)b)->running -
-                  ((const struct task *)b)->before;
+    double of_a =
+        ((const struct task *)a)->running - ((const struct task *)a)->before;
+    double of_b =
+        ((const struct task *)b)->running - ((const struct task *)b)->before;
     return (of_a < of_b) - (of_a > of_b);
 }
 
@@ -190,8 +191,8 @@ static int top(int rounds)
     for (;;) {
         char *answer = ask("tasks");
         if (answer == NULL) return 1;
-        counts[now] = tasks_of(answer, lists[now], lists[1 - now],
-                               counts[1 - now]);
+        counts[now] =
+            tasks_of(answer, lists[now], lists[1 - now], counts[1 - now]);
         free(answer);
         memcpy(sorted, lists[now], counts[now] * sizeof sorted[0]);
         qsort(sorted, counts[now], sizeof sorted[0], busier);
@@ -248,8 +249,7 @@ int main(int argc, char **argv)
         snprintf(what, sizeof what, "trace?seconds=%.16s", argv[3]);
         return show(what);
     }
-    if (strcmp(command, "top") == 0)
-        return top(argc > 3 ? atoi(argv[3]) : 0);
+    if (strcmp(command, "top") == 0) return top(argc > 3 ? atoi(argv[3]) : 0);
     if (strcmp(command, "ps") == 0 || strcmp(command, "tree") == 0 ||
         strcmp(command, "warnings") == 0 || strcmp(command, "tasks") == 0)
         return show(command);

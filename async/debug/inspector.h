@@ -129,7 +129,7 @@ struct async_inspector {
     async__inspector_handle server;
     uv_timer_t trace_end;
     async_trace trace;
-    async__asker *tracing; /* who waits for it; NULL: nobody, or he has gone */
+    async__asker *tracing; /* who waits for it, or NULL */
     async__asker *askers[ASYNC__ASKERS];
     async__inspector_handle spare; /* who finds no memory is closed with it */
     int open, port;
@@ -372,6 +372,15 @@ static void async__asker_closed(uv_handle_t *handle)
     async__inspector_closed(inspector);
 }
 
+static void async__inspector_untrace(async_inspector *inspector)
+{
+    inspector->tracing = NULL;
+    if (!inspector->traces) return;
+    uv_timer_stop(&inspector->trace_end);
+    async_trace_free(&inspector->trace);
+    inspector->traces = 0;
+}
+
 static void async__asker_close(async__asker *asker)
 {
     int i;
@@ -379,7 +388,8 @@ static void async__asker_close(async__asker *asker)
     for (i = 0; i < ASYNC__ASKERS; i++)
         if (asker->inspector->askers[i] == asker)
             asker->inspector->askers[i] = NULL;
-    if (asker->inspector->tracing == asker) asker->inspector->tracing = NULL;
+    if (asker->inspector->tracing == asker)
+        async__inspector_untrace(asker->inspector);
     uv_close(&asker->handle.any, async__asker_closed);
     uv_close((uv_handle_t *)&asker->limit, async__asker_closed);
 }
@@ -447,14 +457,10 @@ static void async__inspector_traced(uv_timer_t *timer)
 {
     async_inspector *inspector = (async_inspector *)timer->data;
     async__asker *asker = inspector->tracing;
-    inspector->tracing = NULL;
-    if (asker != NULL) {
-        async__asker_begin(asker);
-        async_trace_write(&inspector->trace, async__inspector_put, asker);
-        async__asker_send(asker, "200 OK", "application/json");
-    }
-    async_trace_free(&inspector->trace);
-    inspector->traces = 0;
+    async__asker_begin(asker);
+    async_trace_write(&inspector->trace, async__inspector_put, asker);
+    async__inspector_untrace(inspector);
+    async__asker_send(asker, "200 OK", "application/json");
 }
 
 static void async__inspector_trace(async__asker *asker, const char *query)
@@ -710,7 +716,7 @@ static void async__inspector_end(async_inspector *inspector)
     for (i = 0; i < ASYNC__ASKERS; i++)
         if (inspector->askers[i] != NULL)
             async__asker_close(inspector->askers[i]);
-    if (inspector->traces) async_trace_free(&inspector->trace);
+    async__inspector_untrace(inspector);
     uv_close(&inspector->server.any, async__inspector_own_closed);
     uv_close((uv_handle_t *)&inspector->trace_end, async__inspector_own_closed);
 }

@@ -125,11 +125,18 @@ static ASYNC(wait_deep)
 
 #ifdef INSPECTED
 /* Something to see in a timeline, and something to be warned of. */
-struct ticks { ASYNC_FRAME; int times; };
+struct spins { ASYNC_FRAME; int times; };
+static ASYNC(spins)
+{
+    ASYNC_BEGIN(spins);
+    for (self->times = 0; self->times < 100; self->times++) ASYNC_SUSPEND;
+    AWAIT(async_sleep, ASYNC_SECONDS(1000)); /* at spins */
+    ASYNC_END;
+}
+struct ticks { ASYNC_FRAME; };
 static ASYNC(ticks)
 {
     ASYNC_BEGIN(ticks);
-    for (self->times = 0; self->times < 100; self->times++) ASYNC_SUSPEND;
     for (;;) AWAIT(async_sleep, ASYNC_MS(20)); /* at ticks */
     ASYNC_END;
 }
@@ -164,6 +171,7 @@ static ASYNC(program)
     for (self->i = 0; self->i < 5; self->i++) AWAIT(async_sleep, 0);
 #ifdef INSPECTED
     async_task_release(async_create_task(CO(ticks)));
+    async_task_release(async_create_task(CO(spins)));
     AWAIT(async_sleep, ASYNC_MS(50));
 #endif
     puts("waiting");
