@@ -52,7 +52,7 @@ help:
 	@echo 'make lint          formatting, shell scripts, further warnings'
 	@echo 'make format        format the C code'
 	@echo 'make deps          install what is missing (run and test do so first)'
-	@echo 'make install       headers, pkg-config and CMake files; PREFIX, DESTDIR'
+	@echo 'make install       headers, pkg-config and CMake files, tools; PREFIX, DESTDIR'
 	@echo 'make clean'
 	@echo
 	@echo 'CC=clang, CFLAGS=... as usual.'
@@ -158,8 +158,14 @@ format:
 	@packaging/deps lint
 	@packaging/lint --fix
 
-install:
-	install -d '$(DESTDIR)$(PREFIX)/include/caesura'
+$(BUILD)/caesura-ps: tools/caesura-ps.c
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $<
+
+install: $(BUILD)/caesura-ps
+	install -d '$(DESTDIR)$(PREFIX)/include/caesura' '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 '$(BUILD)/caesura-ps' tools/caesura-lint \
+	    '$(DESTDIR)$(PREFIX)/bin/'
 	for header in $(HEADERS); do \
 	    install -D -m 644 "$$header" \
 	        "$(DESTDIR)$(PREFIX)/include/caesura/$$header" || exit 1; \
@@ -179,6 +185,8 @@ install:
 
 uninstall:
 	rm -rf '$(DESTDIR)$(PREFIX)/include/caesura' \
+	       '$(DESTDIR)$(PREFIX)/bin/caesura-ps' \
+	       '$(DESTDIR)$(PREFIX)/bin/caesura-lint' \
 	       '$(DESTDIR)$(PREFIX)/lib/cmake/caesura' \
 	       '$(DESTDIR)$(PREFIX)/lib/pkgconfig/caesura.pc' \
 	       '$(DESTDIR)$(PREFIX)/lib/pkgconfig/caesura-uv.pc'
