@@ -105,8 +105,8 @@ void async_dump_task(const async_task *task, unsigned parts,
  *       Task-3 fetch: waiting for Task-4 connect
  *         Task-4 connect: waiting for async_tcp_connect
  *
- * Awaited are: a task; those of a gather, of async_wait(), async_as_completed(),
- * a selection, a shield; those of a task group or a nursery whose block waits
+ * Awaited are: a task; those of a gather, of async_wait(),
+ * async_as_completed(), a selection, a shield; those of a task group or a nursery whose block waits
  * for its end.  A task that several await stands under the first.  Tasks that
  * wait for each other in a circle stand behind all others, under the words
  * "in a circle:".

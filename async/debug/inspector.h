@@ -312,8 +312,9 @@ static void async__inspector_task(async__asker *asker, const async_task *task,
              "\"self_wakes\":%llu,\"running\":%.9f,\"ready\":%.9f,"
              "\"waiting\":%.9f,\"longest\":%.9f,\"stack\":%lu,"
              "\"stack_high_water\":%lu}",
-             seen != NULL ? (double)(async__look_clock(look) - seen->since) / 1e9
-                          : 0.0,
+             seen != NULL
+                 ? (double)(async__look_clock(look) - seen->since) / 1e9
+                 : 0.0,
              (unsigned long long)of->steps, (unsigned long long)of->wakes,
              (unsigned long long)of->self_wakes, (double)of->running / 1e9,
              (double)of->ready / 1e9, (double)of->waiting / 1e9,

@@ -12,8 +12,9 @@
 #ifndef CAESURA_DEBUG_SIGNAL_H
 #define CAESURA_DEBUG_SIGNAL_H
 
-#include "../dump.h"
 #include "../uv/signal.h"
+
+#include "../dump.h"
 #include "watch.h"
 
 #ifdef __cplusplus

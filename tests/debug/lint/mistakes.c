@@ -60,9 +60,9 @@ ASYNC(taker)
     int item;
     char buffer[100];
     ASYNC_BEGIN(taker);
-    AWAIT(ASYNC_QUEUE_GET(&items, &item)); /* finds: local-in-await */
-    AWAIT_INTO(self->got, async_stream_read, self->peer, /* finds: local-in-await */
-               buffer, sizeof buffer);
+    AWAIT(ASYNC_QUEUE_GET(&items, &item));   /* finds: local-in-await */
+    AWAIT_INTO(self->got, async_stream_read, /* finds: local-in-await */
+               self->peer, buffer, sizeof buffer);
     AWAIT_INTO(item, answer, 3);
     self->sum += item;
     ASYNC_END;
@@ -73,9 +73,9 @@ ASYNC(drops);
 ASYNC(drops)
 {
     ASYNC_BEGIN(drops);
-    AWAIT(answer, 1); /* finds: dropped-result */
-    CO(answer, 2); /* finds: dropped-object */
+    AWAIT(answer, 1);             /* finds: dropped-result */
+    CO(answer, 2);                /* finds: dropped-object */
     async_create_task(CO(again)); /* finds: dropped-task */
-    sleep(1); /* finds: blocks */
+    sleep(1);                     /* finds: blocks */
     ASYNC_END;
 }

@@ -44,8 +44,8 @@ ASYNC(right)
     self->task = async_create_task(CO(answer, 3));
     AWAIT_JOIN(self->task);
     async_tcp_address(&address, "127.0.0.1", self->port);
-    AWAIT(async_tcp_listen, &self->listener,
-          (struct sockaddr *)&address, 10, 0);
+    AWAIT(async_tcp_listen, &self->listener, (struct sockaddr *)&address, 10,
+          0);
     puts(self->text);
     ASYNC_END;
 }
