@@ -119,10 +119,12 @@ enum {
     ASYNC__RING_KIND = 3
 };
 
-/* What was not taken when it came. */
+/* What was not taken when it came: in the buffer in which that was, as long as
+ * the kernel has enough of them, or in a copy behind this. */
 typedef struct async__kept {
     struct async__kept *next;
     size_t size, at;
+    int buffer; /* -1: a copy */
 } async__kept;
 
 typedef struct async__socket {
@@ -136,9 +138,9 @@ typedef struct async__socket {
     uv_read_cb read;
     uv_connection_cb connected;
     uv_close_cb closed;
-    async__kept *held, **last_held;
+    async__kept *kept, **last_kept;
+    async__kept one; /* of a buffer that is kept alone */
     uv_write_t *writes, *last_write;
-    size_t unwritten;
     uv_shutdown_t *shutting;
     int *accepted; /* descriptors that nobody has taken yet */
     int accepted_at, accepted_count, accepted_room;
@@ -161,9 +163,13 @@ typedef struct async__ring {
     size_t table_size;
     int buffers;                 /* how many there are */
     int returned;                /* that the kernel has not been told of */
+    int lent;                    /* that hold what nobody has taken yet */
     unsigned char watching;      /* libuv's descriptors */
     unsigned char uv_is_ready, starved;
+    unsigned char *carried; /* a bit for each descriptor */
+    size_t carried_size;
     char *buffer[ASYNC__RING_MOST_BUFFERS];
+    unsigned char is_lent[ASYNC__RING_MOST_BUFFERS];
 } async__ring;
 
 /* --- lists --------------------------------------------------------------- */
@@ -187,6 +193,36 @@ static uv_buf_t *async__write_rest(uv_write_t *write)
 static uv_write_t *async__write_next(uv_write_t *write)
 {
     return (uv_write_t *)(void *)write->bufsml[1].base;
+}
+
+/* --- descriptors --------------------------------------------------------- */
+
+static int async__ring_carries(const async_uv_loop *loop, int fd)
+{
+    const async__ring *ring = loop->ring;
+    size_t at = (size_t)fd / 8;
+    return ring != NULL && at < ring->carried_size &&
+           ring->carried[at] >> fd % 8 & 1;
+}
+
+/* Makes room for one. */
+static int async__ring_reserve(async__ring *ring, int fd)
+{
+    async_loop *loop = &ring->loop->base;
+    size_t size = ring->carried_size > 0 ? ring->carried_size : 64;
+    unsigned char *larger;
+    if ((size_t)fd / 8 < ring->carried_size) return 0;
+    while ((size_t)fd / 8 >= size) size *= 2;
+    larger = (unsigned char *)async__allocate(loop, size);
+    if (larger == NULL) return ASYNC_ENOMEM;
+    memset(larger, 0, size);
+    if (ring->carried != NULL) {
+        memcpy(larger, ring->carried, ring->carried_size);
+        async__release(loop, ring->carried, ring->carried_size);
+    }
+    ring->carried = larger;
+    ring->carried_size = size;
+    return 0;
 }
 
 /* --- buffers ------------------------------------------------------------- */
@@ -262,7 +298,8 @@ static int async__ring_register(async__ring *ring)
     error = io_uring_register_buf_ring(&ring->ring, &registration, 0);
     if (error) return error;
     ring->returned = 0;
-    for (i = 0; i < ring->buffers; i++) async__ring_give_buffer(ring, i);
+    for (i = 0; i < ring->buffers; i++)
+        if (!ring->is_lent[i]) async__ring_give_buffer(ring, i);
     return 0;
 }
 
@@ -270,6 +307,8 @@ static void async__ring_free(async__ring *ring)
 {
     async_loop *loop = &ring->loop->base;
     async__ring_release_buffers(ring);
+    if (ring->carried != NULL)
+        async__release(loop, ring->carried, ring->carried_size);
     if (ring->table_memory != NULL)
         async__release_large(loop, ring->table_memory, ring->table_size);
     async__release_large(loop, ring, sizeof *ring);
@@ -340,27 +379,66 @@ static struct io_uring_sqe *async__socket_entry(async__socket *socket,
 
 /* --- what comes ---------------------------------------------------------- */
 
-static int async__socket_hold(async__socket *socket, const char *data,
+/* Keeps what is in a buffer of the ring's, which comes back. */
+static int async__socket_keep(async__socket *socket, const char *data,
                               size_t size)
 {
-    async__kept *held = (async__kept *)async__allocate(
-        &socket->ring->loop->base, sizeof *held + size);
-    if (held == NULL) return ASYNC_ENOMEM;
-    memcpy(held + 1, data, size);
-    held->next = NULL;
-    held->size = size;
-    held->at = 0;
-    *socket->last_held = held;
-    socket->last_held = &held->next;
+    async__kept *kept = (async__kept *)async__allocate(
+        &socket->ring->loop->base, sizeof *kept + size);
+    if (kept == NULL) return ASYNC_ENOMEM;
+    memcpy(kept + 1, data, size);
+    kept->at = 0;
+    kept->size = size;
+    kept->buffer = -1;
+    kept->next = NULL;
+    *socket->last_kept = kept;
+    socket->last_kept = &kept->next;
     return 0;
+}
+
+/* Keeps the buffer itself, from `at` on. */
+static int async__socket_borrow(async__socket *socket, int index, size_t at,
+                                size_t size)
+{
+    async__ring *ring = socket->ring;
+    async__kept *kept = &socket->one;
+    if (socket->kept != NULL)
+        kept = (async__kept *)async__allocate(&ring->loop->base,
+                                              sizeof *kept);
+    if (kept == NULL) return ASYNC_ENOMEM;
+    kept->at = at;
+    kept->size = size;
+    kept->buffer = index;
+    kept->next = NULL;
+    *socket->last_kept = kept;
+    socket->last_kept = &kept->next;
+    ring->is_lent[index] = 1;
+    ring->lent++;
+    return 0;
+}
+
+static const char *async__socket_kept(const async__socket *socket)
+{
+    const async__kept *kept = socket->kept;
+    return kept->buffer < 0 ? (const char *)(kept + 1)
+                            : socket->ring->buffer[kept->buffer];
 }
 
 static void async__socket_drop_kept(async__socket *socket)
 {
-    async__kept *held = socket->held;
-    socket->held = held->next;
-    if (socket->held == NULL) socket->last_held = &socket->held;
-    async__release(&socket->ring->loop->base, held, sizeof *held + held->size);
+    async__ring *ring = socket->ring;
+    async__kept *kept = socket->kept;
+    size_t size = sizeof *kept;
+    socket->kept = kept->next;
+    if (socket->kept == NULL) socket->last_kept = &socket->kept;
+    if (kept->buffer < 0) {
+        size += kept->size;
+    } else {
+        ring->is_lent[kept->buffer] = 0;
+        ring->lent--;
+        async__ring_give_buffer(ring, kept->buffer);
+    }
+    if (kept != &socket->one) async__release(&ring->loop->base, kept, size);
 }
 
 static int async__socket_listens_to(const async__socket *socket)
@@ -391,19 +469,19 @@ static size_t async__socket_offer(async__socket *socket, const char *data,
     return taken;
 }
 
-/* What has been held, and how it ended, to who reads again. */
+/* What has been kept, and how it ended, to who reads again. */
 static void async__socket_deliver(async__socket *socket)
 {
     uv_stream_t *handle = &socket->stream->handle.stream;
-    while (socket->held != NULL && async__socket_listens_to(socket)) {
-        async__kept *held = socket->held;
-        held->at += async__socket_offer(
-            socket, (const char *)(held + 1) + held->at,
-            held->size - held->at);
-        if (held->at < held->size) return;
+    while (socket->kept != NULL && async__socket_listens_to(socket)) {
+        async__kept *kept = socket->kept;
+        kept->at += async__socket_offer(
+            socket, async__socket_kept(socket) + kept->at,
+            kept->size - kept->at);
+        if (kept->at < kept->size) return;
         async__socket_drop_kept(socket);
     }
-    if (socket->held == NULL && socket->ended &&
+    if (socket->kept == NULL && socket->ended &&
         async__socket_listens_to(socket)) {
         uv_buf_t none = uv_buf_init(NULL, 0);
         socket->wanted = 0;
@@ -412,18 +490,31 @@ static void async__socket_deliver(async__socket *socket)
     }
 }
 
-static void async__socket_got_data(async__socket *socket, const char *data,
+/* What has come into a buffer, which then is the kernel's again, unless it is
+ * kept. */
+static void async__socket_got_data(async__socket *socket, int index,
                                    size_t size)
 {
+    async__ring *ring = socket->ring;
+    const char *data = ring->buffer[index];
     size_t taken = 0;
-    if (socket->ending || socket->ended) return;
-    if (socket->held == NULL) taken = async__socket_offer(socket, data, size);
-    if (taken == size || socket->ending) return;
-    if (async__socket_hold(socket, data + taken, size - taken) != 0) {
-        socket->failure = ASYNC_ENOMEM;
+    int error = 0;
+    if (!socket->ending && !socket->ended) {
+        if (socket->kept == NULL)
+            taken = async__socket_offer(socket, data, size);
+        if (taken < size && !socket->ending) {
+            async__socket_attend_to(socket);
+            if (2 * ring->lent < ring->buffers &&
+                async__socket_borrow(socket, index, taken, size) == 0)
+                return;
+            error = async__socket_keep(socket, data + taken, size - taken);
+        }
+    }
+    if (error) {
+        socket->failure = error;
         socket->ended = 1;
     }
-    async__socket_attend_to(socket);
+    async__ring_give_buffer(ring, index);
 }
 
 static void async__socket_received(async__socket *socket, int result)
@@ -435,7 +526,7 @@ static void async__socket_received(async__socket *socket, int result)
                                result != -EAGAIN)) {
         socket->ended = 1;
         socket->failure = result;
-        if (socket->held == NULL) async__socket_deliver(socket);
+        if (socket->kept == NULL) async__socket_deliver(socket);
     }
 }
 
@@ -450,7 +541,7 @@ static void async__socket_refuse(async__socket *listener, int fd)
     close(fd);
 }
 
-static int async__socket_keep(async__socket *socket, int fd)
+static int async__socket_keep_accepted(async__socket *socket, int fd)
 {
     async_loop *loop = &socket->ring->loop->base;
     if (socket->accepted_at > 0 &&
@@ -480,7 +571,7 @@ static void async__socket_accepted(async__socket *socket, int result)
     if (result >= 0 && socket->ending) {
         async__socket_refuse(socket, result);
     } else if (result >= 0) {
-        int error = async__socket_keep(socket, result);
+        int error = async__socket_keep_accepted(socket, result);
         if (error) async__socket_refuse(socket, result);
         socket->connected(handle, error);
         async__socket_attend_to(socket); /* if nobody takes it */
@@ -493,11 +584,17 @@ static void async__socket_accepted(async__socket *socket, int result)
 
 /* --- what goes ----------------------------------------------------------- */
 
+/* What libuv tells of the handle. */
+static size_t *async__socket_unwritten(async__socket *socket)
+{
+    return &socket->stream->handle.stream.write_queue_size;
+}
+
 /* So much more is out. */
 static void async__socket_sent_bytes(async__socket *socket, size_t size)
 {
     uv_write_t *write = socket->writes;
-    socket->unwritten -= size;
+    *async__socket_unwritten(socket) -= size;
     for (; size > 0; write = async__write_next(write)) {
         uv_buf_t *rest = async__write_rest(write);
         size_t part = size < rest->len ? size : rest->len;
@@ -511,7 +608,7 @@ static void async__socket_sent_bytes(async__socket *socket, size_t size)
 static void async__socket_pop_write(async__socket *socket, int status)
 {
     uv_write_t *write = socket->writes;
-    socket->unwritten -= async__write_rest(write)->len;
+    *async__socket_unwritten(socket) -= async__write_rest(write)->len;
     socket->writes = async__write_next(write);
     write->cb(write, status);
 }
@@ -594,7 +691,7 @@ static void async__socket_shut_down(async__socket *socket)
 /* Whether what has come waits for somebody. */
 static int async__socket_is_full(const async__socket *socket)
 {
-    return socket->held != NULL ||
+    return socket->kept != NULL ||
            socket->accepted_at < socket->accepted_count;
 }
 
@@ -603,7 +700,7 @@ static int async__socket_is_full(const async__socket *socket)
 static int async__socket_attend(async__socket *socket)
 {
     if (!socket->ending) {
-        if (socket->held != NULL || socket->ended)
+        if (socket->kept != NULL || socket->ended)
             async__socket_deliver(socket);
         if (socket->shutting != NULL && socket->writes == NULL)
             async__socket_shut_down(socket);
@@ -628,7 +725,7 @@ static int async__socket_attend(async__socket *socket)
         !async__socket_begin_sending(socket))
         return 0;
     /* Who reads, and has not taken it, is asked again in each poll. */
-    return socket->held == NULL || !socket->wanted;
+    return socket->kept == NULL || !socket->wanted;
 }
 
 static void async__ring_attend(async__ring *ring)
@@ -659,7 +756,7 @@ static void async__socket_free(async__socket *socket)
     async_loop *loop = &socket->ring->loop->base;
     async_stream *stream = socket->stream;
     async__unlink(&socket->link);
-    while (socket->held != NULL) async__socket_drop_kept(socket);
+    while (socket->kept != NULL) async__socket_drop_kept(socket);
     while (socket->accepted_at < socket->accepted_count)
         async__socket_refuse(socket, socket->accepted[socket->accepted_at++]);
     if (socket->accepted != NULL)
@@ -672,6 +769,8 @@ static void async__socket_free(async__socket *socket)
                                     : (int)UV_ECANCELED);
     if (socket->shutting != NULL)
         socket->shutting->cb(socket->shutting, UV_ECANCELED);
+    socket->ring->carried[socket->fd / 8] &=
+        (unsigned char)~(1 << socket->fd % 8);
     stream->socket = NULL;
     uv_close(&stream->handle.any, socket->closed);
     async__release(loop, socket, sizeof *socket);
@@ -706,9 +805,9 @@ static void async__socket_completed(async__socket *socket, unsigned kind,
         if (flags & IORING_CQE_F_BUFFER) {
             int index = (int)(flags >> IORING_CQE_BUFFER_SHIFT);
             if (result > 0)
-                async__socket_got_data(socket, ring->buffer[index],
-                                       (size_t)result);
-            async__ring_give_buffer(ring, index);
+                async__socket_got_data(socket, index, (size_t)result);
+            else
+                async__ring_give_buffer(ring, index);
         }
         if (result <= 0) async__socket_received(socket, result);
     }
@@ -886,13 +985,16 @@ static int async__socket_join(async_stream *stream)
         error = async__ring_make(loop);
         if (error || loop->ring == NULL) return error;
     }
+    error = async__ring_reserve(loop->ring, fd);
+    if (error) return error;
     socket = (async__socket *)async__allocate(&loop->base, sizeof *socket);
     if (socket == NULL) return ASYNC_ENOMEM;
     memset(socket, 0, sizeof *socket);
     socket->ring = loop->ring;
     socket->stream = stream;
     socket->fd = fd;
-    socket->last_held = &socket->held;
+    socket->last_kept = &socket->kept;
+    loop->ring->carried[fd / 8] |= (unsigned char)(1 << fd % 8);
     async__list_append(&loop->ring->sockets, &socket->link);
     stream->socket = socket;
     return 0;
@@ -907,7 +1009,7 @@ static int async__socket_read_start(async__socket *socket,
     socket->read = read;
     socket->wanted = 1;
     if (!socket->receiving || socket->stopping || socket->ended ||
-        socket->held != NULL)
+        socket->kept != NULL)
         async__socket_attend_to(socket);
     return 0;
 }
@@ -970,7 +1072,7 @@ static int async__socket_write(async__socket *socket, uv_write_t *request,
     else
         socket->last_write->bufsml[1].base = (char *)request;
     socket->last_write = request;
-    socket->unwritten += buffer.len;
+    *async__socket_unwritten(socket) += buffer.len;
     if (!socket->sending) async__socket_attend_to(socket);
     return 0;
 }
@@ -988,7 +1090,7 @@ static char *async__socket_more_to_write(async__socket *socket, size_t size,
     more = rest->base + rest->len;
     rest->len += size;
     last->bufsml[2].len -= size;
-    socket->unwritten += size;
+    *async__socket_unwritten(socket) += size;
     return more;
 }
 
@@ -1001,7 +1103,7 @@ static void async__socket_send_rest(async__socket *socket)
         uv_buf_t *rest = async__write_rest(write);
         ssize_t sent = async__socket_send_now(socket, rest, 1);
         if (sent < 0) return; /* the ring will be told the same */
-        socket->unwritten -= (size_t)sent;
+        *async__socket_unwritten(socket) -= (size_t)sent;
         rest->base += sent;
         rest->len -= (size_t)sent;
         if (rest->len > 0) return;
@@ -1014,11 +1116,6 @@ static void async__socket_settle(async__socket *socket)
     while (socket->writes != NULL &&
            async__write_rest(socket->writes)->len == 0)
         async__socket_pop_write(socket, 0);
-}
-
-static size_t async__socket_unwritten(const async__socket *socket)
-{
-    return socket->unwritten;
 }
 
 static int async__socket_shutdown(async__socket *socket,
@@ -1079,11 +1176,12 @@ static void async__socket_end(async__socket *socket, uv_close_cb closed)
 int async_uring_enable(void)
 {
     static const async__carrier carrier = {
-        async__ring_poll, async__ring_close, async__socket_join,
+        async__ring_poll, async__ring_close, async__ring_carries,
+        async__socket_join,
         async__socket_read_start, async__socket_read_stop,
         async__socket_try_write, async__socket_write,
         async__socket_more_to_write, async__socket_settle,
-        async__socket_unwritten, async__socket_shutdown, async__socket_listen,
+        async__socket_shutdown, async__socket_listen,
         async__socket_accept_more, async__socket_accept, async__socket_end
     };
     const char *choice = getenv("CAESURA_URING");

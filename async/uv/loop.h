@@ -144,6 +144,7 @@ struct async__socket;
 typedef struct async__carrier {
     int (*poll)(async_uv_loop *loop, async_time deadline);
     void (*close)(async_uv_loop *loop); /* all sockets are closing */
+    int (*carries)(const async_uv_loop *loop, int fd);
     /* When a stream is first used.  Returns 0, with stream->socket or without
      * for what is left to libuv; or an error. */
     int (*join)(struct async_stream *stream);
@@ -161,7 +162,6 @@ typedef struct async__carrier {
                            uv_write_cb written);
     /* Tries at once what has not been tried yet, and calls back for it. */
     void (*settle)(struct async__socket *socket);
-    size_t (*unwritten)(const struct async__socket *socket);
     int (*shutdown)(struct async__socket *socket, uv_shutdown_t *request,
                     uv_shutdown_cb done);
     int (*listen)(struct async__socket *socket, int backlog,
@@ -174,6 +174,13 @@ typedef struct async__carrier {
 
 /* That of loops that are made from now on; NULL at first. */
 void async__uv_set_carrier(const async__carrier *carrier);
+
+/* Whether a stream has this descriptor of which libuv does not know. */
+static inline int async__uv_carries(const async_loop *base, int fd)
+{
+    const async_uv_loop *loop = (const async_uv_loop *)(const void *)base;
+    return loop->carrier != NULL && loop->carrier->carries(loop, fd);
+}
 
 /* A buffer of ASYNC__UV_READ_BUFFER bytes for what is copied from it at once;
  * NULL without memory. */

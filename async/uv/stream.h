@@ -161,12 +161,6 @@ int async__stream_queue_write(async_stream *stream, uv_write_t *request,
                               uv_write_cb written);
 int async__stream_begin_shutdown(async_stream *stream, uv_shutdown_t *request,
                                  uv_shutdown_cb done);
-static inline size_t async__stream_unwritten(const async_stream *stream)
-{
-    return stream->socket != NULL
-               ? async__stream_carrier(stream)->unwritten(stream->socket)
-               : uv_stream_get_write_queue_size(&stream->handle.stream);
-}
 
 static inline int async__stream_check(const async_stream *stream,
                                       const async *co)

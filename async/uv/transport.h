@@ -359,7 +359,8 @@ static size_t async__uv_transport_buffered(const async_transport *base)
     const async_uv_transport *transport =
         (const async_uv_transport *)(const void *)base;
     return async_stream_is_open(&transport->stream)
-               ? async__stream_unwritten(&transport->stream)
+               ? uv_stream_get_write_queue_size(
+                     &transport->stream.handle.stream)
                : 0;
 }
 

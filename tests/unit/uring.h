@@ -1,14 +1,14 @@
-/* What stands before a unit test that is compiled for io_uring once more: the
- * loops that it makes have a ring.  A kernel that gives none ends the test with
- * the reason. */
+/* What stands before the headers of a test of libuv's streams that is compiled
+ * for io_uring once more: the loops that it makes have a ring.  A kernel that
+ * gives none ends it with the reason. */
 #ifndef UNIT_URING_H
 #define UNIT_URING_H
 
-#define _POSIX_C_SOURCE 200809L
-#define ASYNC_IMPLEMENTATION
 #include "../../async/uring/loop.h"
 
 #include <stdio.h>
+
+#define ON_RING 1
 
 __attribute__((constructor)) static void unit_uring_begin(void)
 {
