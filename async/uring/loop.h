@@ -107,7 +107,11 @@ enum {
     ASYNC__RING_MOST_BUFFERS = 1024, /* a power of two */
     ASYNC__RING_BATCH = 64,         /* completions looked at together */
     /* More than that is not worth copying, nor waiting with. */
-    ASYNC__RING_SMALL_WRITE = 4096
+    ASYNC__RING_SMALL_WRITE = 4096,
+    /* Who sends so much at a time is read without a copy, until so many
+     * messages have been small ones. */
+    ASYNC__RING_LARGE = ASYNC__RING_BUFFER / 2,
+    ASYNC__RING_FEW = 16
 };
 
 /* What a completion is of, in the lowest bits of its user_data. */
@@ -149,6 +153,8 @@ typedef struct async__socket {
     unsigned char receiving, stopping; /* the kernel does; has been told not */
     unsigned char sending, send_stopping, send_waits;
     unsigned char ended, shut, ending;
+    unsigned char large, small_ones; /* what comes */
+    unsigned char polling; /* `receiving` is only being told */
 } async__socket;
 enum { ASYNC__INLET_READS = 1, ASYNC__INLET_ACCEPTS };
 
@@ -500,6 +506,7 @@ static void async__socket_got_data(async__socket *socket, int index,
     size_t taken = 0;
     int error = 0;
     if (!socket->ending && !socket->ended) {
+        if (size >= ASYNC__RING_LARGE) socket->large = 1;
         if (socket->kept == NULL)
             taken = async__socket_offer(socket, data, size);
         if (taken < size && !socket->ending) {
@@ -528,6 +535,45 @@ static void async__socket_received(async__socket *socket, int result)
         socket->failure = result;
         if (socket->kept == NULL) async__socket_deliver(socket);
     }
+}
+
+/* There is something to read for who may get much: a buffer of the reader's
+ * own, and a call for each, as libuv does it. */
+static void async__socket_read_now(async__socket *socket)
+{
+    uv_stream_t *handle = &socket->stream->handle.stream;
+    ssize_t got;
+    int turns = 8;
+    uv_buf_t buffer;
+    do {
+        buffer = uv_buf_init(NULL, 0);
+        if (!async__socket_listens_to(socket)) return;
+        socket->allocate((uv_handle_t *)handle, ASYNC__UV_READ_BUFFER,
+                         &buffer);
+        if (buffer.base == NULL || buffer.len == 0) {
+            socket->read(handle, UV_ENOBUFS, &buffer);
+            return;
+        }
+        do got = recv(socket->fd, buffer.base, buffer.len, MSG_DONTWAIT);
+        while (got < 0 && errno == EINTR);
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            socket->read(handle, 0, &buffer);
+            return;
+        }
+        if (got <= 0) {
+            socket->ended = 1;
+            socket->failure = got < 0 ? -errno : 0;
+            socket->wanted = 0;
+            socket->read(handle, got < 0 ? (ssize_t)socket->failure : UV_EOF,
+                         &buffer);
+            return;
+        }
+        if (got >= ASYNC__RING_SMALL_WRITE)
+            socket->small_ones = 0;
+        else if (++socket->small_ones == ASYNC__RING_FEW)
+            socket->large = socket->small_ones = 0;
+        socket->read(handle, got, &buffer);
+    } while ((size_t)got == buffer.len && --turns > 0);
 }
 
 /* --- connections that come ----------------------------------------------- */
@@ -642,9 +688,14 @@ static int async__socket_begin_receiving(async__socket *socket)
         io_uring_prep_multishot_accept(entry, socket->fd, NULL, NULL,
                                        SOCK_CLOEXEC);
     } else {
-        io_uring_prep_recv(entry, socket->fd, NULL, 0, 0);
-        entry->ioprio |= IORING_RECV_MULTISHOT;
-        entry->flags |= IOSQE_BUFFER_SELECT;
+        if (socket->large) {
+            io_uring_prep_poll_add(entry, socket->fd, POLLIN);
+            socket->polling = 1;
+        } else {
+            io_uring_prep_recv(entry, socket->fd, NULL, 0, 0);
+            entry->ioprio |= IORING_RECV_MULTISHOT;
+            entry->flags |= IOSQE_BUFFER_SELECT;
+        }
     }
     entry->user_data = data;
     socket->receiving = 1;
@@ -706,7 +757,8 @@ static int async__socket_attend(async__socket *socket)
             async__socket_shut_down(socket);
     }
     if (socket->receiving && !socket->stopping &&
-        (socket->ending || async__socket_is_full(socket))) {
+        (socket->ending || async__socket_is_full(socket) ||
+         (socket->large && !socket->polling))) {
         if (!async__socket_stop(socket, ASYNC__RING_RECEIVED)) return 0;
         socket->stopping = 1;
     }
@@ -801,6 +853,9 @@ static void async__socket_completed(async__socket *socket, unsigned kind,
     if (!(flags & IORING_CQE_F_MORE)) socket->receiving = socket->stopping = 0;
     if (socket->inlet == ASYNC__INLET_ACCEPTS) {
         async__socket_accepted(socket, result);
+    } else if (socket->polling) {
+        socket->polling = 0;
+        if (result != -ECANCELED) async__socket_read_now(socket);
     } else {
         if (flags & IORING_CQE_F_BUFFER) {
             int index = (int)(flags >> IORING_CQE_BUFFER_SHIFT);
@@ -808,6 +863,7 @@ static void async__socket_completed(async__socket *socket, unsigned kind,
                 async__socket_got_data(socket, index, (size_t)result);
             else
                 async__ring_give_buffer(ring, index);
+            if (socket->large) async__socket_attend_to(socket);
         }
         if (result <= 0) async__socket_received(socket, result);
     }
@@ -862,7 +918,7 @@ static int async__ring_move(async__ring *ring)
         for (link = lists[i]->next; link != lists[i]; link = link->next) {
             async__socket *socket = (async__socket *)(void *)link;
             socket->operations = 0;
-            socket->receiving = socket->stopping = 0;
+            socket->receiving = socket->stopping = socket->polling = 0;
             socket->sending = socket->send_stopping = 0;
             async__socket_attend_to(socket);
         }
