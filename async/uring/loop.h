@@ -99,13 +99,16 @@ static inline int async_uring_is_on(async_loop *loop)
 extern "C" {
 #endif
 
+/* A test of what happens at their ends has smaller ones; powers of two. */
+#ifndef ASYNC__RING_ENTRIES
+#define ASYNC__RING_ENTRIES 256      /* to submit at a time */
+#define ASYNC__RING_COMPLETIONS 4096 /* the kernel keeps more, at a price */
+#define ASYNC__RING_BUFFERS 32       /* at first */
+#define ASYNC__RING_MOST_BUFFERS 1024
+#endif
 enum {
-    ASYNC__RING_ENTRIES = 256,      /* to submit at a time */
-    ASYNC__RING_COMPLETIONS = 4096, /* the kernel keeps more, at a price */
     ASYNC__RING_BUFFER = 16384,
-    ASYNC__RING_BUFFERS = 32,       /* at first */
-    ASYNC__RING_MOST_BUFFERS = 1024, /* a power of two */
-    ASYNC__RING_BATCH = 64,         /* completions looked at together */
+    ASYNC__RING_BATCH = 64, /* completions looked at together */
     /* More than that is not worth copying, nor waiting with. */
     ASYNC__RING_SMALL_WRITE = 4096,
     /* Who sends so much at a time is read without a copy, until so many
@@ -279,7 +282,7 @@ static void async__ring_release_buffers(async__ring *ring)
 
 /* --- the ring ------------------------------------------------------------ */
 
-static int async__ring_open(struct io_uring *ring, unsigned entries)
+static int async__ring_open(struct io_uring *ring)
 {
     struct io_uring_params parameters;
     memset(&parameters, 0, sizeof parameters);
@@ -287,9 +290,8 @@ static int async__ring_open(struct io_uring *ring, unsigned entries)
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
                        IORING_SETUP_CQSIZE;
-    parameters.cq_entries = entries * (ASYNC__RING_COMPLETIONS /
-                                       ASYNC__RING_ENTRIES);
-    return io_uring_queue_init_params(entries, ring, &parameters);
+    parameters.cq_entries = ASYNC__RING_COMPLETIONS;
+    return io_uring_queue_init_params(ASYNC__RING_ENTRIES, ring, &parameters);
 }
 
 /* Gives a new ring its buffers: none are in use. */
@@ -342,10 +344,11 @@ static int async__ring_make(async_uv_loop *loop)
     if (ring->table_memory != NULL) {
         ring->table = (struct io_uring_buf_ring *)(
             ((uintptr_t)ring->table_memory + page - 1) / page * page);
+        memset(ring->table_memory, 0, ring->table_size);
         error = async__ring_more_buffers(ring);
     }
     if (!error) {
-        error = async__ring_open(&ring->ring, ASYNC__RING_ENTRIES);
+        error = async__ring_open(&ring->ring);
         if (!error) {
             error = async__ring_register(ring);
             if (error) io_uring_queue_exit(&ring->ring);
@@ -910,7 +913,7 @@ static int async__ring_move(async__ring *ring)
     lists[1] = &ring->ending;
     async__ring_reap(ring);
     io_uring_queue_exit(&ring->ring);
-    error = async__ring_open(&ring->ring, ASYNC__RING_ENTRIES);
+    error = async__ring_open(&ring->ring);
     if (!error) error = async__ring_register(ring);
     ring->owner = uv_thread_self();
     ring->watching = 0;
@@ -1244,7 +1247,7 @@ int async_uring_enable(void)
     struct io_uring ring;
     int error;
     if (choice != NULL && strcmp(choice, "0") == 0) return UV_ENOTSUP;
-    error = async__ring_open(&ring, 4);
+    error = async__ring_open(&ring);
     if (error) return error;
     io_uring_queue_exit(&ring);
     async__uv_set_carrier(&carrier);
