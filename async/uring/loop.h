@@ -494,7 +494,7 @@ static void async__socket_deliver(async__socket *socket)
         async__socket_listens_to(socket)) {
         uv_buf_t none = uv_buf_init(NULL, 0);
         socket->wanted = 0;
-        socket->read(handle, socket->failure ? socket->failure : UV_EOF,
+        socket->read(handle, socket->failure ? socket->failure : (int)UV_EOF,
                      &none);
     }
 }
@@ -567,7 +567,7 @@ static void async__socket_read_now(async__socket *socket)
             socket->ended = 1;
             socket->failure = got < 0 ? -errno : 0;
             socket->wanted = 0;
-            socket->read(handle, got < 0 ? (ssize_t)socket->failure : UV_EOF,
+            socket->read(handle, got < 0 ? socket->failure : (int)UV_EOF,
                          &buffer);
             return;
         }
@@ -874,19 +874,36 @@ static void async__socket_completed(async__socket *socket, unsigned kind,
         async__socket_attend_to(socket); /* it begins again */
 }
 
+static async__socket *async__completion_socket(const struct io_uring_cqe *of)
+{
+    uint64_t data = of->user_data;
+    return (data & ASYNC__RING_KIND) <= ASYNC__RING_SENT
+               ? (async__socket *)(uintptr_t)(data & ~(uint64_t)
+                                                  ASYNC__RING_KIND)
+               : NULL;
+}
+
+/* Of many connections none is in the cache: while one is looked at, the next
+ * come. */
 static void async__ring_reap(async__ring *ring)
 {
     struct io_uring_cqe *completions[ASYNC__RING_BATCH];
+    async__socket *next;
     unsigned count, i;
     do {
         count = io_uring_peek_batch_cqe(&ring->ring, completions,
                                         ASYNC__RING_BATCH);
+        for (i = 0; i < count; i++)
+            __builtin_prefetch(async__completion_socket(completions[i]));
         for (i = 0; i < count; i++) {
             uint64_t data = completions[i]->user_data;
             unsigned kind = (unsigned)(data & ASYNC__RING_KIND);
+            next = i + 1 < count ? async__completion_socket(completions[i + 1])
+                                 : NULL;
+            if (next != NULL) __builtin_prefetch(&next->stream->waiter);
             if (kind <= ASYNC__RING_SENT) {
                 async__socket_completed(
-                    (async__socket *)(uintptr_t)(data - kind), kind,
+                    async__completion_socket(completions[i]), kind,
                     completions[i]->res, completions[i]->flags);
             } else if (kind == ASYNC__RING_ATTENTION) {
                 ring->watching = 0;
