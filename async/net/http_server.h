@@ -163,6 +163,8 @@ async_client_handler async_web_clients(async_web_server *web);
  * that are idle, and waits for the handlers that run; each connection is closed
  * behind its answer.  What still runs when `grace` has passed (0: at once) is
  * cancelled, and waited for.  Of one that was never started it does nothing.
+ * Without it the server's copy of the handler's arguments is not given back.
+ * Errors   ASYNC_ENOMEM, and then it has not stopped: once more
  * Cancel   cancels what is left and waits for it; raised then
  * Counterpart: AppRunner.cleanup(). */
 struct async_web_stop {
@@ -560,11 +562,16 @@ static void async__web_release_all(async__web *c)
     async__web_clear(c->server, &c->collected);
 }
 
-static void async__web_give_up(async_web_server *web)
+static void async__web_give_spares(async_web_server *web)
 {
     while (web->spares != NULL)
         async__release(web->loop, async__web_take(web, ASYNC__WEB_BLOCK),
                        ASYNC__WEB_BLOCK);
+}
+
+static void async__web_give_up(async_web_server *web)
+{
+    async__web_give_spares(web);
     if (web->handler.object.frame != NULL)
         async__release_large(web->loop,
                              (void *)(uintptr_t)web->handler.object.frame,
@@ -1129,6 +1136,7 @@ static int async__web_on_value(llhttp_t *parser, const char *data, size_t size)
 {
     async__web *c = (async__web *)parser->data;
     async_web_header *header = c->headers + c->request.header_count - 1;
+    if (c->request.header_count == 0) return HPE_USER;
     if (c->behind == NULL) header->value.data = data;
     c->behind = data + size;
     header->value.size = (size_t)(c->behind - header->value.data);
@@ -1177,9 +1185,11 @@ static int async__web_check_headers(async__web *c)
 {
     async_web_request *request = &c->request;
     size_t hosts = 0, codings = 0, lengths = 0, i;
+    /* llhttp says nothing of a name that is empty. */
+    if (request->header_count + 1 != c->lines_seen) return 400;
     for (i = 0; i < request->header_count; i++) {
         async_bytes *name = &c->headers[i].name, *value = &c->headers[i].value;
-        if (name->data[name->size] != ':') return 400;
+        if (name->size == 0 || name->data[name->size] != ':') return 400;
         while (value->size > 0 && (value->data[value->size - 1] == ' ' ||
                                    value->data[value->size - 1] == '\t'))
             value->size--;
@@ -1437,6 +1447,8 @@ static void async__web_leave(async__web *c)
     async__unlink(&c->link);
     c->link.prev = NULL;
     web->count--;
+    if (web->count == 0 && !async_server_is_serving(&web->server))
+        async__web_give_spares(web);
     async_event_set(&web->empty);
 }
 
@@ -1446,10 +1458,7 @@ static void async__web_connection_lost(async_protocol *protocol, int error)
     async_protocol *forward = c->forward;
     c->lost = 1;
     if (c->client != NULL && async__uv(c->server->loop)->closing) {
-        /* Its task never runs again. */
-        async_web_server *web = c->server;
-        async__web_leave(c);
-        if (web->count == 0) async__web_give_up(web);
+        async__web_leave(c); /* its task never runs again */
     } else {
         async__web_client_gone(c);
     }
@@ -1756,10 +1765,12 @@ static void async__web_report(async__web *c, const char *message, int error)
     async_loop_call_exception_handler(c->server->loop, &context);
 }
 
+/* What has been written goes out as far as it can. */
 static void async__web_abort(async__web *c)
 {
     c->request.keep_alive = 0;
     c->linger = 0;
+    async__web_flush(c);
     if (!c->lost) async_transport_abort(c->transport);
 }
 
@@ -1776,7 +1787,8 @@ static int async__web_answered(async__web *c, int error)
             async__web_report(c, "Unhandled exception in web handler", error);
         return 0;
     }
-    if (error == ASYNC_ECANCELED) return 1;
+    /* Somebody else cancels, or the loop closes. */
+    if (error && !async_error_is_exception(error)) return 1;
     if (error && c->answer == ASYNC__WEB_UNBEGUN) {
         if (error == c->failure && c->failure_status != 0) {
             (void)async__web_refuse(c, c->failure_status);
