@@ -25,7 +25,7 @@ endif
 
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
-EXAMPLES := $(filter-out $(if $(CURL),,fetch_all crawler) \
+EXAMPLES := $(filter-out $(if $(CURL),,fetch_all proxy crawler) \
     $(if $(LLHTTP),,http_server proxy crawler), \
     $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
@@ -93,8 +93,8 @@ $(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
 	$(CC) -O2 -w $(LLHTTP_FLAGS) -c -o $@ $<
 
 $(BIN)/fetch_all: LIBRARIES = $(CURL)
-$(BIN)/http_server $(BIN)/proxy: LIBRARIES = $(LLHTTP)
-$(BIN)/crawler: LIBRARIES = $(LLHTTP) $(CURL)
+$(BIN)/http_server: LIBRARIES = $(LLHTTP)
+$(BIN)/proxy $(BIN)/crawler: LIBRARIES = $(LLHTTP) $(CURL)
 $(BIN)/http_server $(BIN)/proxy $(BIN)/crawler: $(LLHTTP_OBJECTS)
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
