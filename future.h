@@ -590,7 +590,10 @@ enum { ASYNC__POOL_STEP = 8, ASYNC__POOL_CLASSES = 64,
        /* Tasks have a class of their own.  What lies between two coroutines
         * in memory is what the processor fetches in vain when it guesses that
         * the next one follows. */
-       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES };
+       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES,
+       /* What connections read into comes and goes with what is sent: some of
+        * it is kept, or the system would be asked for it again each time. */
+       ASYNC__SPARE_SIZE = 4096, ASYNC__SPARES = 128 };
 #define ASYNC__POOL_CLASS(size) (((size_t)(size)-1) / ASYNC__POOL_STEP)
 typedef struct async__pool {
     struct {
@@ -599,6 +602,8 @@ typedef struct async__pool {
         size_t slab; /* the size of the next one */
     } classes[ASYNC__POOL_CLASSES + 1];
     void *slabs;
+    void *spare; /* a list of ASYNC__SPARE_SIZE, and how many they are */
+    unsigned spares;
 } async__pool;
 #endif
 
@@ -1124,11 +1129,28 @@ void *async__pool_carve(async_loop *loop, size_t which)
 void *async__allocate_large(async_loop *loop, size_t size)
 {
     if (loop->allocator == NULL || loop->closed) return NULL;
+#ifndef ASYNC_NO_POOL
+    if (size == ASYNC__SPARE_SIZE && loop->pool.spare != NULL) {
+        void **spare = (void **)loop->pool.spare;
+        loop->pool.spare = *spare;
+        loop->pool.spares--;
+        return spare;
+    }
+#endif
     return loop->allocator->allocate(loop->allocator->context, size);
 }
 
 void async__release_large(async_loop *loop, void *memory, size_t size)
 {
+#ifndef ASYNC_NO_POOL
+    if (size == ASYNC__SPARE_SIZE && loop->pool.spares < ASYNC__SPARES &&
+        !loop->closed) {
+        *(void **)memory = loop->pool.spare;
+        loop->pool.spare = memory;
+        loop->pool.spares++;
+        return;
+    }
+#endif
     loop->allocator->release(loop->allocator->context, memory, size);
 }
 
@@ -1141,6 +1163,12 @@ static void async__pool_close(async_loop *loop)
         async__slab *next = slab->next;
         loop->allocator->release(loop->allocator->context, slab, slab->size);
         slab = next;
+    }
+    while (loop->pool.spare != NULL) {
+        void *next = *(void **)loop->pool.spare;
+        loop->allocator->release(loop->allocator->context, loop->pool.spare,
+                                 ASYNC__SPARE_SIZE);
+        loop->pool.spare = next;
     }
     memset(&loop->pool, 0, sizeof loop->pool);
     memset(loop->gone, 0, sizeof loop->gone);
