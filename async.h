@@ -269,6 +269,7 @@ extern "C" {
       "certificate verify failed")                                            \
     X(ASYNC_ETLSEOF, -5093, /* SSLEOFError */                                 \
       "EOF occurred in violation of protocol")                                \
+    X(ASYNC_EHTTP, -5094, "it is no HTTP") /* BadHttpMessage */               \
     X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
     X(ASYNC_ENOTSTARTED, -5101,                                               \
       "child exited without calling task_status.started()")                   \
