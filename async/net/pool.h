@@ -140,6 +140,7 @@ struct async_net_pool {
     async_net_pool_connect connect; /* its frame is a copy */
     async_net_pool_options options;
     async_link idle;    /* async__pooled, the last used first */
+    async_link lent;
     async_link waiting; /* async__net_pool_waiter */
     size_t taken;       /* places: lent, or about to be */
     size_t kept;        /* in `idle` */
@@ -216,7 +217,7 @@ extern "C" {
 
 /* Behind it lies the connection. */
 typedef struct async__pooled {
-    async_link link; /* in `idle` */
+    async_link link; /* in `idle` or `lent` */
     async_time since;
 } async__pooled;
 enum { ASYNC__POOLED_HEAD = (sizeof(async__pooled) + 15) / 16 * 16 };
@@ -329,6 +330,16 @@ static void async__net_pool_keep(async_net_pool *pool, async__pooled *pooled)
                                     async__net_pool_on_timer, pool);
 }
 
+/* When it is closed, and has lent nothing, the loop need not know of it.  (Not
+ * before what it has closed has left the loop's list, in which the loop may
+ * stand just here.) */
+static void async__net_pool_forget(async_net_pool *pool)
+{
+    if (!pool->open && async__list_empty(&pool->lent) &&
+        pool->resource.link.prev != NULL)
+        async__unlink(&pool->resource.link);
+}
+
 /* --- places -------------------------------------------------------------- */
 
 static void async__net_pool_give_up_place(async_net_pool *pool)
@@ -354,11 +365,19 @@ size_t async_net_pool_waiting(const async_net_pool *pool)
 
 /* --- opening and closing ------------------------------------------------- */
 
+/* The loop is being closed: tasks that have not given back what they have will
+ * not do so any more. */
 static void async__net_pool_close_resource(async_node *node)
 {
-    async_net_pool_close(
+    async_net_pool *pool =
         (async_net_pool *)(void *)((char *)node -
-                                   offsetof(async_net_pool, resource)));
+                                   offsetof(async_net_pool, resource));
+    while (!async__list_empty(&pool->lent)) {
+        async__pooled *pooled = (async__pooled *)(void *)pool->lent.next;
+        async__unlink(&pooled->link);
+        async__net_pool_drop(pool, pooled);
+    }
+    async_net_pool_close(pool);
 }
 
 int async_net_pool_open(async_net_pool *pool, async_loop *loop,
@@ -390,6 +409,7 @@ int async_net_pool_open(async_net_pool *pool, async_loop *loop,
         return ASYNC_EINVAL;
     }
     async__list_init(&pool->idle);
+    async__list_init(&pool->lent);
     async__list_init(&pool->waiting);
     pool->open = 1;
     pool->resource.run = async__net_pool_close_resource;
@@ -404,13 +424,13 @@ void async_net_pool_close(async_net_pool *pool)
     async__waiter *waiter;
     if (!pool->open) return;
     pool->open = 0;
-    if (pool->resource.link.prev != NULL) async__unlink(&pool->resource.link);
     while ((waiter = async__next_waiting(&pool->waiting, NULL)) != NULL) {
         async__unlink(&waiter->link);
         async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
     }
     while ((pooled = async__net_pool_take_idle(pool)) != NULL)
         async__net_pool_drop(pool, pooled);
+    async__net_pool_forget(pool);
     async_handle_cancel(&pool->timer);
     async__release_large(pool->loop,
                          (void *)(uintptr_t)pool->connect.object.frame,
@@ -446,6 +466,7 @@ static int async__net_pool_begin(struct async_net_pool_acquire *self)
     self->frame.result = NULL;
     self->made = async__net_pool_reuse(pool);
     if (self->made != NULL) {
+        async__list_append(&pool->lent, &self->made->link);
         self->frame.result = async__pooled_connection(self->made);
         return 0;
     }
@@ -488,6 +509,7 @@ ASYNC(async_net_pool_acquire)
         async__net_pool_give_up_place(self->pool);
         ASYNC_RAISE(self->error);
     } ASYNC_END_TRY
+    async__list_append(&self->pool->lent, &self->made->link);
     ASYNC_RETURN(async__pooled_connection(self->made));
     ASYNC_END;
 }
@@ -498,11 +520,13 @@ void async_net_pool_release(async_net_pool *pool, void *connection)
     if (connection == NULL) return;
     pooled = (async__pooled *)(void *)((char *)connection -
                                        ASYNC__POOLED_HEAD);
+    async__unlink(&pooled->link);
     if (pool->open && pool->kept < pool->options.max_idle &&
         async__net_pool_is_usable(pool, pooled))
         async__net_pool_keep(pool, pooled);
     else
         async__net_pool_drop(pool, pooled);
+    async__net_pool_forget(pool);
     async__net_pool_give_up_place(pool);
 }
 
