@@ -1061,6 +1061,8 @@ static int async__postgres_pump(async_postgres *db,
            !PQisBusy(connection)) {
         PGresult *result = PQgetResult(connection);
         if (result == NULL) {
+            /* What came made no sense to libpq, which has hung up. */
+            if (PQstatus(connection) == CONNECTION_BAD) lost = 1;
             if (lost) break;
             if (x->kind != ASYNC__POSTGRES_STEPS) return 0;
             if (x->index++ >= x->count) break;
