@@ -860,18 +860,21 @@ static inline void async__drop_task(async *co)
 typedef struct async__member {
     async_node node;
     async_future *future;
-    async_gathering *gathering; /* NULL: a duplicate, nothing to wait for */
+    async_gathering *gathering;
 } async__member;
+enum { ASYNC__FOUR = 4 };
 
 struct async_gathering {
     async_operation outer; /* must be first */
-    async__member *children;
+    async__member **children; /* by fours, which stay where they are */
     uint32_t count, room, different, finished;
     int error; /* of async_gather_add() */
     unsigned char started, returns_errors, cancel_requested;
+    unsigned char given;    /* a child is not a task made for this */
+    unsigned char in_order; /* see async__gather_counts() */
 };
 
-ASYNC__COLD void *async__gathered(const async_gathering *gathering,
+void *async__gathered(const async_gathering *gathering,
                                   size_t index, async_function *name);
 int async__gather_each(async_gathering *gathering, int count, ...);
 
@@ -1178,6 +1181,9 @@ typedef struct async__departure {
 } async__departure;
 static void async__departed(async_loop *loop, async_task *task);
 
+static int async__gather_counts(async_link *waiter);
+static void async__gather_waits(async_future *future);
+
 /* Ends with an error, or cancelled in its last step, or awaited by async_run,
  * or with values of context variables. */
 static ASYNC__COLD void async__task_failed(async_task *task)
@@ -1196,6 +1202,7 @@ static ASYNC__COLD void async__task_failed(async_task *task)
     if (task->special & ASYNC__HAS_CONTEXT)
         async__bindings_release(task->context.own.bindings);
     task->special = 0;
+    async__gather_waits(&task->future);
     async__finish(&task->future,
                   error == ASYNC_ECANCELED ? ASYNC__CANCELLED
                                            : ASYNC__FINISHED,
@@ -1208,7 +1215,7 @@ static ASYNC__COLD void async__task_failed(async_task *task)
 async_link *async__task_ended(async *co, int alone)
 {
     async_task *task = async__task_of(co);
-    async_link *woken = NULL;
+    async_link *woken = NULL, *waiter;
     task->all.next->prev = task->all.prev;
     task->all.prev->next = task->all.next;
     if (ASYNC__UNLIKELY((co->error | (co->flags & ASYNC__MUST_CANCEL) |
@@ -1217,13 +1224,17 @@ async_link *async__task_ended(async *co, int alone)
         return NULL;
     }
     task->future.state = ASYNC__FINISHED;
-    if (alone && task->future.waiters.next != NULL &&
-        task->future.waiters.next == task->future.waiters.prev &&
-        task->future.waiters.next != &task->future.waiters) {
-        woken = task->future.waiters.next;
-        woken->next = NULL;
-    } else {
-        async__wake(task->future.loop, &task->future);
+    waiter = task->future.waiters.next;
+    if (waiter != NULL && waiter != &task->future.waiters) {
+        if (waiter != task->future.waiters.prev) {
+            async__gather_waits(&task->future);
+            async__wake(task->future.loop, &task->future);
+        } else if (alone) {
+            woken = waiter;
+            woken->next = NULL;
+        } else if (!async__gather_counts(waiter)) {
+            async__wake(task->future.loop, &task->future);
+        }
     }
     async__unshare(&task->future);
     return woken;
@@ -1546,6 +1557,11 @@ void async__spawn_failed(async *co)
 
 static int async__is_gather(const async_future *future);
 static void async__gather_let_go(async_gathering *gathering);
+static async__member *async__child_of(const async_gathering *gathering,
+                                      size_t index)
+{
+    return &gathering->children[index / ASYNC__FOUR][index % ASYNC__FOUR];
+}
 
 /* Whether it stands for something outside, which uses its memory: not one that
  * could be cancelled at once, nor a gather, unless one of its children does. */
@@ -1562,7 +1578,7 @@ static int async__in_flight(const async_future *future)
         return 0;
     if (!async__is_gather(future)) return 1;
     for (i = 0; i < gathering->count; i++)
-        if (async__in_flight(gathering->children[i].future)) return 1;
+        if (async__in_flight(async__child_of(gathering, i)->future)) return 1;
     return 0;
 }
 
@@ -1815,7 +1831,7 @@ static int async__gather_cancel(async_operation *operation)
     uint32_t i;
     int taken = 0;
     for (i = 0; i < gathering->count; i++)
-        if (async_future_cancel(gathering->children[i].future)) taken = 1;
+        if (async_future_cancel(async__child_of(gathering, i)->future)) taken = 1;
     if (taken) gathering->cancel_requested = 1;
     return taken;
 }
@@ -1844,6 +1860,35 @@ static void async__child_done(async_node *node)
     }
 }
 
+/* Whether a child that has ended need not tell so by a callback.  What can be
+ * seen of the callbacks is when the last one runs, and those of errors.  So a
+ * child made for the gathering is counted where it ends, unless it is the last,
+ * or the callback of another one is queued. */
+static int async__gather_counts(async_link *waiter)
+{
+    async__member *child = (async__member *)(void *)waiter;
+    async_gathering *gathering;
+    if (child->node.run != async__child_done) return 0;
+    gathering = child->gathering;
+    if (!gathering->in_order ||
+        gathering->finished + 1 == gathering->different)
+        return 0;
+    child->node.link.prev = NULL;
+    gathering->finished++;
+    return 1;
+}
+
+/* This future's waiters are going to be queued. */
+static ASYNC__COLD void async__gather_waits(async_future *future)
+{
+    async_link *link = future->waiters.next;
+    for (; link != NULL && link != &future->waiters; link = link->next) {
+        async__member *child = (async__member *)(void *)link;
+        if (child->node.run == async__child_done)
+            child->gathering->in_order = 0;
+    }
+}
+
 static int async__is_gather(const async_future *future)
 {
     return (future->kind & ASYNC__KIND_MASK) == ASYNC__OPERATION &&
@@ -1851,13 +1896,21 @@ static int async__is_gather(const async_future *future)
                async__gather_cancel;
 }
 
+/* How many fours the table has a place for, when it has so many. */
+static uint32_t async__gather_places(uint32_t fours)
+{
+    uint32_t places = 4;
+    while (places < fours) places *= 2;
+    return places;
+}
+
 /* Lets go of the children, wherever they stand. */
 static void async__gather_let_go(async_gathering *gathering)
 {
     async_loop *loop = gathering->outer.future.loop;
-    uint32_t i;
+    uint32_t i, fours = gathering->room / ASYNC__FOUR;
     for (i = 0; i < gathering->count; i++) {
-        async__member *child = &gathering->children[i];
+        async__member *child = async__child_of(gathering, i);
         async_future *future = child->future;
         if (child->node.link.prev != NULL) {
             if (future->state == ASYNC__PENDING)
@@ -1873,9 +1926,13 @@ static void async__gather_let_go(async_gathering *gathering)
             future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
-    if (gathering->children != NULL)
+    for (i = 0; i < fours; i++)
+        async__release(loop, gathering->children[i],
+                       ASYNC__FOUR * sizeof(async__member));
+    if (fours > 0)
         async__release(loop, gathering->children,
-                       gathering->room * sizeof(async__member));
+                       async__gather_places(fours) *
+                           sizeof *gathering->children);
     gathering->children = NULL;
     gathering->count = gathering->room = 0;
 }
@@ -1890,21 +1947,29 @@ void async_gather_clear(async_gathering *gathering)
     memset(gathering, 0, sizeof *gathering);
 }
 
-static int async__gather_room(async_gathering *gathering, async_loop *loop)
+/* Room for four more.  The table of them is doubled when it is full. */
+static int async__gather_grow(async_gathering *gathering, async_loop *loop)
 {
-    uint32_t room = gathering->room ? gathering->room * 2 : 4;
-    async__member *children;
-    if (gathering->count < gathering->room) return 1;
-    children = (async__member *)async__allocate(loop, room * sizeof *children);
-    if (children == NULL) return 0;
-    if (gathering->children != NULL) {
-        memcpy(children, gathering->children,
-               gathering->count * sizeof *children);
-        async__release(loop, gathering->children,
-                       gathering->room * sizeof *children);
+    uint32_t fours = gathering->room / ASYNC__FOUR;
+    async__member *four = (async__member *)async__allocate(
+        loop, ASYNC__FOUR * sizeof(async__member));
+    if (four == NULL) return 0;
+    if (fours == 0 || (fours >= 4 && (fours & (fours - 1)) == 0)) {
+        size_t size = fours * sizeof(async__member *);
+        async__member **table = (async__member **)async__allocate(
+            loop, fours == 0 ? 4 * sizeof(async__member *) : 2 * size);
+        if (table == NULL) {
+            async__release(loop, four, ASYNC__FOUR * sizeof(async__member));
+            return 0;
+        }
+        if (fours > 0) {
+            memcpy(table, gathering->children, size);
+            async__release(loop, gathering->children, size);
+        }
+        gathering->children = table;
     }
-    gathering->children = children;
-    gathering->room = room;
+    gathering->children[fours] = four;
+    gathering->room += ASYNC__FOUR;
     return 1;
 }
 
@@ -1931,17 +1996,19 @@ int async_gather_add(async_gathering *gathering, async_object object)
     loop = gathering->outer.future.loop;
     if (object.future != NULL && ((async_future *)object.future)->loop != loop)
         return gathering->error = ASYNC_EOTHERLOOP;
-    if (!async__gather_room(gathering, loop)) {
+    if (gathering->count == gathering->room &&
+        !async__gather_grow(gathering, loop)) {
         if (object.future == NULL)
             async__never_awaited(loop, object.start, ASYNC_ENOMEM);
         return gathering->error = ASYNC_ENOMEM;
     }
-    child = &gathering->children[gathering->count];
+    child = async__child_of(gathering, gathering->count);
     child->node.link.prev = NULL;
     child->gathering = gathering;
     if (object.future != NULL) {
         child->future = (async_future *)object.future;
         child->future->shares++;
+        gathering->given = 1;
     } else {
         async_task *task = async_loop_create_task(loop, object);
         if (task == NULL) return gathering->error = async_last_error();
@@ -1974,6 +2041,7 @@ async_future *async_gather_start(async_gathering *gathering)
 {
     async_future *outer = &gathering->outer.future;
     uint32_t i;
+    int done = 0;
     if (gathering->started) return outer;
     if (outer->loop == NULL)
         async_operation_init(&gathering->outer, async__running,
@@ -1988,20 +2056,25 @@ async_future *async_gather_start(async_gathering *gathering)
         async__gather_fail(gathering, 0);
         return outer;
     }
-    /* One that is there twice is waited for once. */
+    /* A future that is there twice is waited for once. */
     for (i = 0; i < gathering->count; i++) {
-        async__member *child = &gathering->children[i];
-        if (child->future->kind & ASYNC__MARKED) continue;
-        child->future->kind |= ASYNC__MARKED;
+        async__member *child = async__child_of(gathering, i);
+        if (gathering->given) {
+            if (child->future->kind & ASYNC__MARKED) continue;
+            child->future->kind |= ASYNC__MARKED;
+        }
         gathering->different++;
         child->node.run = async__child_done;
-        if (child->future->state == ASYNC__PENDING)
+        if (child->future->state == ASYNC__PENDING) {
             async__list_append(&child->future->waiters, &child->node.link);
-        else
-            child->node.link.prev = &child->node.link; /* done: below */
+        } else {
+            child->node.link.prev = &child->node.link; /* see below */
+            done = 1;
+        }
     }
-    for (i = 0; i < gathering->count; i++) {
-        async__member *child = &gathering->children[i];
+    gathering->in_order = !done && !gathering->given;
+    for (i = 0; !gathering->in_order && i < gathering->count; i++) {
+        async__member *child = async__child_of(gathering, i);
         child->future->kind &= (unsigned char)~ASYNC__MARKED;
         if (child->node.link.prev == &child->node.link)
             async__child_done(&child->node);
@@ -2026,9 +2099,9 @@ ASYNC(async_gather)
 int async_gather_error(const async_gathering *gathering, size_t index)
 {
     if (index >= gathering->count) return ASYNC_EINVAL;
-    if (gathering->children[index].future->state == ASYNC__PENDING)
+    if (async__child_of(gathering, index)->future->state == ASYNC__PENDING)
         return ASYNC_ENOTREADY;
-    return gathering->children[index].future->error;
+    return async__child_of(gathering, index)->future->error;
 }
 
 size_t async_gather_count(const async_gathering *gathering)
@@ -2041,7 +2114,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
 {
     const char *wrong = "there is no child of that index";
     if (index < gathering->count) {
-        async_future *future = gathering->children[index].future;
+        async_future *future = async__child_of(gathering, index)->future;
         async_task *task = (async_task *)(void *)future;
         wrong = "that child is no coroutine: it has its value itself";
         if ((future->kind & ASYNC__KIND_MASK) == ASYNC__TASK) {

@@ -214,6 +214,14 @@ static inline size_t async_group_error_count(const async_task_group *group)
         async__group_made((group_), (handle).task);                           \
     } while (0)
 
+/* Behind the body: waits for the children. */
+#define ASYNC__GROUP_EXIT(group_)                                             \
+    async__group_exit((group_), co);                                          \
+    while (async__group_waits((group_), co)) {                                \
+        ASYNC__PARK(ASYNC__WAITING)                                           \
+        async__group_woken((group_), co);                                     \
+    }
+
 /* Label 1 is the way in and, with an error or a pseudo-error, the way out,
  * which waits at 0; 3 stands behind. */
 #define ASYNC__TASK_GROUP(group_)                                             \
@@ -224,11 +232,7 @@ static inline size_t async_group_error_count(const async_task_group *group)
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(ASYNC__AT(1))                                             \
         if (co->error) {                                                      \
-            async__group_exit((group_), co);                                  \
-            while (async__group_waits((group_), co)) {                        \
-                ASYNC__PARK(ASYNC__WAITING)                                   \
-                async__group_woken((group_), co);                             \
-            }                                                                 \
+            ASYNC__GROUP_EXIT(group_)                                         \
             if (async__group_leave((group_), co)) ASYNC__FAIL;                \
             ASYNC__BLOCK_BODY
 

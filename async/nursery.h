@@ -217,11 +217,7 @@ ASYNC(async_nursery_start);
         ASYNC__FALLTHROUGH;                                                   \
         ASYNC__CASE(ASYNC__AT(1))                                             \
         if (co->error) {                                                      \
-            async__group_exit(&(nursery_)->group, co);                        \
-            while (async__group_waits(&(nursery_)->group, co)) {              \
-                ASYNC__PARK(ASYNC__WAITING)                                   \
-                async__group_woken(&(nursery_)->group, co);                   \
-            }                                                                 \
+            ASYNC__GROUP_EXIT(&(nursery_)->group)                             \
             if (async__nursery_leave((nursery_), co)) ASYNC__FAIL;            \
             ASYNC__BLOCK_BODY
 

@@ -279,7 +279,6 @@ static inline void async__queue_wake(async_queue *queue, async_link *line)
         line->next = link->next;
         link->next->prev = line;
         co->flags &= ~ASYNC__IS_SLEEPING;
-        co->wait.future = &queue->woken;
         async__ready(queue->woken.loop, &co->node);
         async__kick(queue->woken.loop);
     }
@@ -337,6 +336,7 @@ static inline int async__queue_wait(async *co, async_queue *queue,
         !async__queue_bind(co, queue))
         return 0;
     co->flags |= ASYNC__IS_SLEEPING;
+    co->wait.future = &queue->woken;
     co->node.link.next = line;
     co->node.link.prev = last;
     last->next = line->prev = &co->node.link;

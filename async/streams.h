@@ -908,7 +908,9 @@ ASYNC(async_stream_writer_drain)
     /* A connection that is lost in this moment gets to say so. */
     if (async_stream_writer_is_closing(self->writer))
         ASYNC_AWAIT(async_sleep, 0);
-    ASYNC_AWAIT(async_event_wait, &self->writer->resumed);
+    /* Mostly it need not wait, and saves a frame. */
+    if (!async_event_is_set(&self->writer->resumed))
+        ASYNC_AWAIT(async_event_wait, &self->writer->resumed);
     if (self->writer->lost)
         ASYNC_RAISE(self->writer->error ? self->writer->error
                                         : (int)ASYNC__CONNECTION_LOST);

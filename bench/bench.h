@@ -77,6 +77,20 @@ static inline unsigned bench_milliseconds(void)
     return ((state & 0xffffffffu) >> 8) % 1001;
 }
 
+/* Zeroed memory whose pages have all been written to: to get them from the system
+ * is not what is measured. */
+static inline void *bench_memory(size_t size)
+{
+    volatile char *memory = calloc(size, 1);
+    size_t i;
+    if (memory == NULL) {
+        fprintf(stderr, "no memory\n");
+        exit(1);
+    }
+    for (i = 0; i < size; i += 4096) memory[i] = 0;
+    return (void *)memory;
+}
+
 /* Resident bytes, or 0 where there is no /proc. */
 static inline long bench_resident(void)
 {
@@ -108,7 +122,17 @@ static inline int bench_is(const char *kind)
     return strncmp(bench_job.name, kind, strlen(kind)) == 0;
 }
 
-/* PROGRAM WORKLOAD N.  Fills in bench_job. */
+/* The number at the end of a workload's name, as in switch10k. */
+static inline long bench_size(const char *name)
+{
+    char *end;
+    long size = strtol(name + strcspn(name, "0123456789"), &end, 10);
+    if (*end == 'k') return size * 1000;
+    return *end == 'm' ? size * 1000000 : size;
+}
+
+/* PROGRAM WORKLOAD N.  Fills in bench_job.  switch and depth may have any number
+ * behind them. */
 static inline void bench_arguments(int argc, char **argv)
 {
     static const char *const names[] = {
@@ -120,9 +144,12 @@ static inline void bench_arguments(int argc, char **argv)
     if (argc == 3) {
         bench_job.name = argv[1];
         bench_job.n = strtol(argv[2], NULL, 10);
-        bench_job.many = strcmp(argv[1], "switch10k") == 0 ? BENCH_MANY : 1;
-        if (bench_is("depth")) bench_job.depth = atoi(argv[1] + 5);
-        if (bench_is("queue")) bench_job.capacity = atoi(argv[1] + 5);
+        bench_job.many = bench_is("switch") ? bench_size(argv[1]) : 1;
+        if (bench_is("depth")) bench_job.depth = (int)bench_size(argv[1]);
+        if (bench_is("queue")) bench_job.capacity = bench_size(argv[1]);
+        if ((bench_is("switch") || bench_is("depth")) &&
+            bench_size(argv[1]) > 0 && bench_job.n >= bench_job.many)
+            return;
         for (i = 0; i < count; i++)
             if (strcmp(argv[1], names[i]) == 0 && bench_job.n > 0) return;
     }

@@ -935,12 +935,8 @@ static void async__tls_close(async_transport *base, int now)
 /* What a callback of the protocol's came to. */
 static void async__tls_called(async_tls *tls, int error, const char *message)
 {
-    async_exception_context context;
     if (error >= 0) return;
-    memset(&context, 0, sizeof context);
-    context.message = message;
-    context.error = error;
-    async_loop_call_exception_handler(tls->base.loop, &context);
+    async__report(tls->base.loop, message, error, NULL, NULL);
     if (tls->state < ASYNC__TLS_DYING) async__tls_fail(tls, error);
 }
 

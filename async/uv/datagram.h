@@ -154,7 +154,7 @@ static void async__datagram_on_done(uv_udp_send_t *request, int status)
     async__release(udp->resource.loop, datagram, datagram->size);
     transport->queued--;
     if (status < 0 && status != UV_ECANCELED && async_udp_is_open(udp)) {
-        async_operation *waiter = async__udp_waiting(udp);
+        async_operation *waiter = async__waiting(udp->waiter);
         if (waiter != NULL)
             async__finish(&waiter->future, ASYNC__FINISHED, status);
         else

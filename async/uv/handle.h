@@ -90,9 +90,15 @@ void async__closer_begin(async__closer *closer, async__resource *resource);
         async__drop(co);                                                      \
         ASYNC__CHECK;                                                         \
     } while (0)
+/* Who waits, if nothing has woken it yet. */
+static inline async_operation *async__waiting(async_operation *waiter)
+{
+    return waiter != NULL && !async_future_done(&waiter->future) ? waiter
+                                                                 : NULL;
+}
 static inline void async__arrived(async_operation *waiter, int error)
 {
-    if (waiter != NULL && !async_future_done(&waiter->future))
+    if (async__waiting(waiter) != NULL)
         async__finish(&waiter->future, ASYNC__FINISHED, error);
 }
 

@@ -80,12 +80,11 @@ extern "C" {
 static void async__listener_on_connection(uv_stream_t *handle, int status)
 {
     async_listener *listener = (async_listener *)handle->data;
-    async_operation *waiter = async__stream_waiting(&listener->stream);
     if (status < 0)
         listener->error = status;
     else
         listener->pending++; /* on Windows several come before an accept */
-    if (waiter != NULL) async__finish(&waiter->future, ASYNC__FINISHED, 0);
+    async__arrived(listener->stream.waiter, 0);
 }
 
 int async__listener_start(async_listener *listener, int backlog)
@@ -99,7 +98,7 @@ int async__listener_start(async_listener *listener, int backlog)
 ASYNC(async_listener_accept)
 {
     ASYNC_BEGIN(async_listener_accept);
-    self->error = async__stream_check(&self->listener->stream, co);
+    self->error = async__resource_check(&self->listener->stream.resource, co);
     if (self->error) ASYNC_RAISE(self->error);
     if (self->listener->stream.waiter != NULL ||
         self->stream->resource.state != ASYNC__IS_SHUT)

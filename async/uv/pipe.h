@@ -38,8 +38,7 @@ struct async_pipe_connect {
     async_stream *stream;
     const char *path;
     int error;
-    uv_connect_t request;
-    async_operation connected;
+    async__connecting connecting;
 };
 ASYNC(async_pipe_connect);
 
@@ -131,20 +130,6 @@ static int async__pipe_check_path(const char *path)
 
 /* --- connect ------------------------------------------------------------- */
 
-static void async__pipe_on_connect(uv_connect_t *request, int status)
-{
-    async__request_done((async_operation *)request->data, status);
-}
-
-static int async__pipe_connect_cancel(async_operation *operation)
-{
-    struct async_pipe_connect *connect =
-        (struct async_pipe_connect *)(void *)((char *)operation -
-            offsetof(struct async_pipe_connect, connected));
-    async__stream_begin_close(connect->stream);
-    return 0;
-}
-
 ASYNC(async_pipe_connect)
 {
     ASYNC_BEGIN(async_pipe_connect);
@@ -153,12 +138,10 @@ ASYNC(async_pipe_connect)
         self->error = async__stream_open(self->stream, co, UV_NAMED_PIPE);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
-        async_operation_init(&self->connected, self->stream->resource.loop,
-                             async__pipe_connect_cancel);
-        self->request.data = &self->connected;
-        uv_pipe_connect(&self->request, &self->stream->handle.pipe, self->path,
-                        async__pipe_on_connect);
-        ASYNC__AWAIT_REQUEST(&self->connected);
+        async__connecting_begin(&self->connecting, self->stream);
+        uv_pipe_connect(&self->connecting.request, &self->stream->handle.pipe,
+                        self->path, async__connecting_done);
+        ASYNC__AWAIT_REQUEST(&self->connecting.connected);
     } ASYNC_EXCEPT_ALL(self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);

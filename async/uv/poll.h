@@ -437,17 +437,23 @@ static void async__poll_over(async__poll_wait *wait)
     (void)async__poll_update(wait->poll);
 }
 
+/* Both, with an `int error`. */
+#define ASYNC__POLL_FOR(side)                                                 \
+    do {                                                                      \
+        error = async__poll_begin(&self->wait, co, self->fd, (side));         \
+        if (error) ASYNC_RAISE(error);                                        \
+        ASYNC__WAIT_FOR(&self->wait.operation.future);                        \
+        async__poll_over(&self->wait);                                        \
+        (void)async__awaited(co);                                             \
+        async__drop(co);                                                      \
+        ASYNC__CHECK;                                                         \
+    } while (0)
+
 ASYNC(async_poll_readable)
 {
     int error;
     ASYNC_BEGIN(async_poll_readable);
-    error = async__poll_begin(&self->wait, co, self->fd, ASYNC__READER);
-    if (error) ASYNC_RAISE(error);
-    ASYNC__WAIT_FOR(&self->wait.operation.future);
-    async__poll_over(&self->wait);
-    (void)async__awaited(co);
-    async__drop(co);
-    ASYNC__CHECK;
+    ASYNC__POLL_FOR(ASYNC__READER);
     ASYNC_END;
 }
 
@@ -455,13 +461,7 @@ ASYNC(async_poll_writable)
 {
     int error;
     ASYNC_BEGIN(async_poll_writable);
-    error = async__poll_begin(&self->wait, co, self->fd, ASYNC__WRITER);
-    if (error) ASYNC_RAISE(error);
-    ASYNC__WAIT_FOR(&self->wait.operation.future);
-    async__poll_over(&self->wait);
-    (void)async__awaited(co);
-    async__drop(co);
-    ASYNC__CHECK;
+    ASYNC__POLL_FOR(ASYNC__WRITER);
     ASYNC_END;
 }
 

@@ -29,6 +29,10 @@ int async__uv_check(const async *co);
         ASYNC__CHECK;                                                         \
     } while (0)
 
+/* An address from text, of IPv4 or IPv6.  Returns 0, or -EINVAL. */
+int async__ip_address(struct sockaddr_storage *address, const char *ip,
+                      int port);
+
 /* Finishes an operation with a status of libuv's.  A request that the end of
  * its handle has cut off fails with ASYNC_ECLOSED. */
 static inline void async__request_done(async_operation *operation, int status)
@@ -97,6 +101,14 @@ int async__uv_check(const async *co)
     if (async_loop_of(co)->backend->poll != async__uv_poll)
         return ASYNC_EINVAL;
     return 0;
+}
+
+int async__ip_address(struct sockaddr_storage *address, const char *ip,
+                      int port)
+{
+    memset(address, 0, sizeof *address);
+    if (uv_ip4_addr(ip, port, (struct sockaddr_in *)address) == 0) return 0;
+    return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
 }
 
 static int async__work_cancel(async_operation *operation)

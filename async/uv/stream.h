@@ -45,6 +45,13 @@ typedef struct async_stream {
     unsigned char reading, starved, eof;
 } async_stream;
 
+/* Private: a connection being made, for who waits for it. */
+typedef struct async__connecting {
+    async_operation connected; /* must be first */
+    async_stream *stream;
+    uv_connect_t request;
+} async__connecting;
+
 /* AWAIT_INTO(n, async_stream_read, stream, buffer, size): waits for data and
  * puts up to `size` bytes (at least 1 must be asked for) into the buffer.
  * Result   the number of bytes; 0 at the end of the stream, again and again
@@ -142,11 +149,12 @@ void async__stream_opened(async_stream *stream, async_loop *loop);
 /* Begins to close, from anywhere. */
 void async__stream_begin_close(async_stream *stream);
 
-static inline int async__stream_check(const async_stream *stream,
-                                      const async *co)
-{
-    return async__resource_check(&stream->resource, co);
-}
+/* Before libuv is asked to connect an open stream, with `request` and
+ * async__connecting_done; then `connected` is awaited.  To cancel that closes
+ * the stream. */
+void async__connecting_begin(async__connecting *connecting,
+                             async_stream *stream);
+void async__connecting_done(uv_connect_t *request, int status);
 
 /* The one task that may wait for what comes in.  It counts as waiting until it
  * has resumed: nobody may come between it and what it was woken for. */
@@ -157,12 +165,6 @@ static inline void async__stream_wait(async_stream *stream,
     async_operation_init(operation, stream->resource.loop,
                          async_operation_cancelled);
     stream->waiter = operation;
-}
-static inline async_operation *async__stream_waiting(const async_stream *stream)
-{
-    async_operation *waiter = stream->waiter;
-    return waiter != NULL && !async_future_done(&waiter->future) ? waiter
-                                                                 : NULL;
 }
 
 #ifdef __cplusplus
@@ -207,13 +209,12 @@ static void async__stream_stop_reading(async_stream *stream)
 
 void async__stream_begin_close(async_stream *stream)
 {
-    async_operation *waiter = async__stream_waiting(stream);
+    async_operation *waiter = stream->waiter;
     if (stream->resource.state != ASYNC__IS_OPEN) return;
     async__stream_stop_reading(stream);
     async__stream_forget_unread(stream);
     stream->waiter = NULL;
-    if (waiter != NULL)
-        async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    async__arrived(waiter, ASYNC_ECLOSED);
     /* A terminal is others' too: it gets back the mode that it had. */
     if (stream->handle.any.type == UV_TTY)
         uv_tty_set_mode(&stream->handle.tty, UV_TTY_MODE_NORMAL);
@@ -257,6 +258,28 @@ int async__stream_open(async_stream *stream, const async *co,
     return error;
 }
 
+static int async__connecting_cancel(async_operation *operation)
+{
+    async__stream_begin_close(
+        ((async__connecting *)(void *)operation)->stream);
+    return 0;
+}
+
+void async__connecting_begin(async__connecting *connecting,
+                             async_stream *stream)
+{
+    async_operation_init(&connecting->connected, stream->resource.loop,
+                         async__connecting_cancel);
+    connecting->stream = stream;
+    connecting->request.data = connecting;
+}
+
+void async__connecting_done(uv_connect_t *request, int status)
+{
+    async__request_done(
+        &((async__connecting *)request->data)->connected, status);
+}
+
 ASYNC(async_stream_close)
 {
     int error;
@@ -279,7 +302,7 @@ static struct async_stream_read *async__read_of(async_operation *arrival)
 
 static void async__read_done(async_stream *stream, size_t got, int error)
 {
-    async_operation *waiter = async__stream_waiting(stream);
+    async_operation *waiter = async__waiting(stream->waiter);
     if (waiter == NULL) return;
     async__read_of(waiter)->got = got;
     async__finish(&waiter->future, ASYNC__FINISHED, error);
@@ -289,7 +312,7 @@ static void async__stream_on_alloc(uv_handle_t *handle, size_t suggested,
                                    uv_buf_t *buffer)
 {
     async_stream *stream = (async_stream *)handle->data;
-    async_operation *waiter = async__stream_waiting(stream);
+    async_operation *waiter = async__waiting(stream->waiter);
     (void)suggested;
     if (waiter != NULL) {
         buffer->base = (char *)async__read_of(waiter)->buffer;
@@ -353,7 +376,7 @@ static int async__read_begin(struct async_stream_read *self, async *co,
                              int *error)
 {
     async_stream *stream = self->stream;
-    *error = async__stream_check(stream, co);
+    *error = async__resource_check(&stream->resource, co);
     if (*error) return 0;
     if (stream->waiter != NULL) *error = ASYNC_EBUSY;
     else if (self->size == 0) *error = ASYNC_EINVAL;
@@ -427,7 +450,7 @@ static int async__write_begin(struct async_stream_write *self, async *co,
     async_stream *stream = self->stream;
     uv_buf_t buffer;
     int written;
-    *error = async__stream_check(stream, co);
+    *error = async__resource_check(&stream->resource, co);
     if (*error || self->size == 0) return 0;
     buffer.base = (char *)(uintptr_t)self->data;
     buffer.len = self->size;
@@ -480,7 +503,7 @@ ASYNC(async_stream_shutdown)
 {
     int error;
     ASYNC_BEGIN(async_stream_shutdown);
-    error = async__stream_check(self->stream, co);
+    error = async__resource_check(&self->stream->resource, co);
     if (error) ASYNC_RAISE(error);
     async_operation_init(&self->done, self->stream->resource.loop,
                          async__shutdown_cancel);

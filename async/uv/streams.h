@@ -415,14 +415,10 @@ static int async__client_ended(async_future *future, void *argument)
     async__client *client = (async__client *)argument;
     async_task *task = client->task;
     int error = async_future_result(future);
-    if (error && error != ASYNC_ECANCELED) {
-        async_exception_context context;
-        memset(&context, 0, sizeof context);
-        context.message = "Unhandled exception in client_connected_cb";
-        context.error = error;
-        context.future = future;
-        async_loop_call_exception_handler(client->server->loop, &context);
-    }
+    if (error && error != ASYNC_ECANCELED)
+        async__report(client->server->loop,
+                      "Unhandled exception in client_connected_cb", error,
+                      future, NULL);
     client->task = NULL;
     async_task_release(task);
     if (client->connection.writer.lost)
@@ -460,11 +456,8 @@ void async__server_serve(async_connection *connection)
     client->task =
         async_loop_create_task(server->loop, server->handler.object);
     if (client->task == NULL) {
-        async_exception_context context;
-        memset(&context, 0, sizeof context);
-        context.message = "no memory to serve a client";
-        context.error = ASYNC_ENOMEM;
-        async_loop_call_exception_handler(server->loop, &context);
+        async__report(server->loop, "no memory to serve a client",
+                      ASYNC_ENOMEM, NULL, NULL);
         async_transport_abort(&connection->transport.base);
         return;
     }
@@ -501,15 +494,6 @@ static async__client *async__client_make(async_server *server)
     return client;
 }
 
-static void async__server_report(async_server *server, int error)
-{
-    async_exception_context context;
-    memset(&context, 0, sizeof context);
-    context.message = "socket.accept() out of system resource";
-    context.error = error;
-    async_loop_call_exception_handler(server->loop, &context);
-}
-
 static ASYNC(async__server_accept);
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
@@ -539,7 +523,9 @@ static ASYNC(async__server_accept)
                 ASYNC_RAISE(ASYNC_ECANCELED);
             } else if (self->error != ASYNC_ECLOSED) {
                 async_event_clear(&self->server->room);
-                async__server_report(self->server, self->error);
+                async__report(self->server->loop,
+                              "socket.accept() out of system resource",
+                              self->error, NULL, NULL);
                 ASYNC_TRY {
                     ASYNC_TIMEOUT(&self->pause, ASYNC_SECONDS(1)) {
                         ASYNC_AWAIT(async_event_wait, &self->server->room);

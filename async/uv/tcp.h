@@ -34,8 +34,7 @@ struct async_tcp_connect {
     async_stream *stream;
     const struct sockaddr *address;
     int error;
-    uv_connect_t request;
-    async_operation connected;
+    async__connecting connecting;
 };
 ASYNC(async_tcp_connect);
 
@@ -123,26 +122,10 @@ extern "C" {
 int async_tcp_address(struct sockaddr_storage *address, const char *ip,
                       int port)
 {
-    memset(address, 0, sizeof *address);
-    if (uv_ip4_addr(ip, port, (struct sockaddr_in *)address) == 0) return 0;
-    return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
+    return async__ip_address(address, ip, port);
 }
 
 /* --- connect ------------------------------------------------------------- */
-
-static void async__connect_on_done(uv_connect_t *request, int status)
-{
-    async__request_done((async_operation *)request->data, status);
-}
-
-static int async__connect_cancel(async_operation *operation)
-{
-    struct async_tcp_connect *connect =
-        (struct async_tcp_connect *)(void *)((char *)operation -
-            offsetof(struct async_tcp_connect, connected));
-    async__stream_begin_close(connect->stream);
-    return 0;
-}
 
 ASYNC(async_tcp_connect)
 {
@@ -150,14 +133,13 @@ ASYNC(async_tcp_connect)
     self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
     ASYNC_TRY {
-        async_operation_init(&self->connected, self->stream->resource.loop,
-                             async__connect_cancel);
-        self->request.data = &self->connected;
+        async__connecting_begin(&self->connecting, self->stream);
         uv_tcp_nodelay(&self->stream->handle.tcp, 1);
-        self->error = uv_tcp_connect(&self->request, &self->stream->handle.tcp,
-                                     self->address, async__connect_on_done);
+        self->error = uv_tcp_connect(&self->connecting.request,
+                                     &self->stream->handle.tcp, self->address,
+                                     async__connecting_done);
         if (self->error) ASYNC_RAISE(self->error);
-        ASYNC__AWAIT_REQUEST(&self->connected);
+        ASYNC__AWAIT_REQUEST(&self->connecting.connected);
     } ASYNC_EXCEPT_ALL(self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);

@@ -115,12 +115,8 @@ static void async__uv_transport_drop_chunk(async_uv_transport *transport)
 static void async__uv_transport_called(async_uv_transport *transport,
                                        int error, const char *message)
 {
-    async_exception_context context;
     if (error >= 0) return;
-    memset(&context, 0, sizeof context);
-    context.message = message;
-    context.error = error;
-    async_loop_call_exception_handler(transport->base.loop, &context);
+    async__report(transport->base.loop, message, error, NULL, NULL);
     async__uv_transport_fail(transport, error);
 }
 

@@ -258,19 +258,10 @@ extern "C" {
 int async_udp_address(struct sockaddr_storage *address, const char *ip,
                       int port)
 {
-    memset(address, 0, sizeof *address);
-    if (uv_ip4_addr(ip, port, (struct sockaddr_in *)address) == 0) return 0;
-    return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
+    return async__ip_address(address, ip, port);
 }
 
 /* --- opening and closing ------------------------------------------------- */
-
-static async_operation *async__udp_waiting(const async_udp *udp)
-{
-    async_operation *waiter = udp->waiter;
-    return waiter != NULL && !async_future_done(&waiter->future) ? waiter
-                                                                 : NULL;
-}
 
 static void async__udp_forget_kept(async_udp *udp)
 {
@@ -288,13 +279,12 @@ static void async__udp_stop_reading(async_udp *udp)
 
 void async__udp_begin_close(async_udp *udp)
 {
-    async_operation *waiter = async__udp_waiting(udp);
+    async_operation *waiter = udp->waiter;
     if (udp->resource.state != ASYNC__IS_OPEN) return;
     async__udp_stop_reading(udp);
     async__udp_forget_kept(udp);
     udp->waiter = NULL;
-    if (waiter != NULL)
-        async__finish(&waiter->future, ASYNC__FINISHED, ASYNC_ECLOSED);
+    async__arrived(waiter, ASYNC_ECLOSED);
     async__resource_close(&udp->resource);
 }
 
@@ -390,7 +380,7 @@ static struct async_udp_receive *async__receive_of(async_operation *arrival)
 static void async__udp_on_alloc(uv_handle_t *handle, size_t suggested,
                                 uv_buf_t *buffer)
 {
-    async_operation *waiter = async__udp_waiting((async_udp *)handle->data);
+    async_operation *waiter = async__waiting(((async_udp *)handle->data)->waiter);
     (void)suggested;
     *buffer = uv_buf_init(NULL, 0);
     if (waiter != NULL)
@@ -416,7 +406,7 @@ static void async__udp_on_receive(uv_udp_t *handle, ssize_t got,
                                   unsigned flags)
 {
     async_udp *udp = (async_udp *)handle->data;
-    async_operation *waiter = async__udp_waiting(udp);
+    async_operation *waiter = async__waiting(udp->waiter);
     if (got == UV_ENOBUFS && buffer->base == NULL) {
         if (udp->served) {
             udp->served = 0;

@@ -272,8 +272,7 @@ static ASYNC(bench_bulk)
     async_handle *handles;
     long i;
     ASYNC_BEGIN(bench_bulk);
-    handles = calloc((size_t)bench_job.n, sizeof *handles);
-    if (handles == NULL) ASYNC_RAISE(ASYNC_ENOMEM);
+    handles = bench_memory((size_t)bench_job.n * sizeof *handles);
     bench_begin();
     for (i = 0; i < bench_job.n; i++)
         async_loop_call_later(async_loop_of(co), &handles[i],

@@ -315,7 +315,7 @@ struct spoke { struct spoke *before, *after; double deadline; };
 static void bench_bulk(void)
 {
     struct spoke *spokes = allocate(4096 * sizeof *spokes), *spoke;
-    struct spoke *armed = allocate((size_t)bench_job.n * sizeof *armed);
+    struct spoke *armed = bench_memory((size_t)bench_job.n * sizeof *armed);
     long i, milliseconds;
     for (i = 0; i < 4096; i++) spokes[i].before = spokes[i].after = &spokes[i];
     bench_begin();

@@ -152,7 +152,7 @@ static void bench_timeout(void)
 
 static void bench_bulk(void)
 {
-    uv_timer_t *timers = allocate((size_t)bench_job.n * sizeof *timers);
+    uv_timer_t *timers = bench_memory((size_t)bench_job.n * sizeof *timers);
     long i;
     bench_begin();
     for (i = 0; i < bench_job.n; i++) {

@@ -355,6 +355,95 @@ static void the_awaiter_resumes_two_iterations_after_the_last_child(void **s)
     assert_said("1 other 2 3 gathered 4");
 }
 
+/* The callback of one child stands in the ready queue before "first", that of
+ * the other behind it. */
+static async_handle first_handle, second_handle;
+static int second_call(void *argument)
+{
+    (void)argument;
+    say("second");
+    return 0;
+}
+static int first_call(void *argument)
+{
+    say("first");
+    async_loop_call_soon((async_loop *)argument, &second_handle, second_call,
+                         NULL);
+    return 0;
+}
+struct ends { ASYNC_FRAME; int error, calls; };
+static ASYNC(ends)
+{
+    ASYNC_BEGIN(ends);
+    if (self->calls)
+        async_loop_call_soon(async_loop_of(co), &first_handle, first_call,
+                             async_loop_of(co));
+    if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_END;
+}
+
+struct ending_order { ASYNC_FRAME; int error; async_gathering all; };
+static ASYNC(ending_order)
+{
+    ASYNC_BEGIN(ending_order);
+    async_gather_return_exceptions(&self->all);
+    AWAIT_GATHER(&self->all, CO(ends, self->error), CO(ends, 0, 1));
+    say("gathered");
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+static void it_ends_in_the_callback_of_the_child_that_ended_last(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(ending_order), 0);
+    assert_said("first second gathered");
+    assert_int_equal(RUN(ending_order, .error = EKEY), 0);
+    assert_said("first second gathered");
+}
+
+/* The first child lets another task wait for it. */
+struct awaits { ASYNC_FRAME; async_task *task; };
+static ASYNC(awaits)
+{
+    ASYNC_BEGIN(awaits);
+    AWAIT_TASK(self->task);
+    say("told");
+    ASYNC_END;
+}
+struct awaited { ASYNC_FRAME; async_task *task; };
+static ASYNC(awaited)
+{
+    ASYNC_BEGIN(awaited);
+    async_task_release(async_create_task(CO(awaits, async_current_task())));
+    AWAIT(async_sleep, ASYNC_SECONDS(1));
+    ASYNC_END;
+}
+struct sleeps_and_ends { ASYNC_FRAME; };
+static ASYNC(sleeps_and_ends)
+{
+    ASYNC_BEGIN(sleeps_and_ends);
+    AWAIT(async_sleep, ASYNC_SECONDS(1));
+    AWAIT(ends, 0, 1);
+    ASYNC_END;
+}
+struct shared_child { ASYNC_FRAME; async_gathering all; };
+static ASYNC(shared_child)
+{
+    ASYNC_BEGIN(shared_child);
+    AWAIT_GATHER(&self->all, CO(awaited), CO(sleeps_and_ends));
+    say("gathered");
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+static void also_when_another_task_waits_for_a_child(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(shared_child), 0);
+    assert_said("told first second gathered");
+}
+
 /* --- errors -------------------------------------------------------------- */
 
 struct first_error { ASYNC_FRAME; async_gathering all; };
@@ -1205,6 +1294,8 @@ UNIT_MAIN(
     TEST(nothing_is_gathered_without_suspending),
     TEST(what_is_done_already_is_gathered_without_suspending),
     TEST(the_awaiter_resumes_two_iterations_after_the_last_child),
+    TEST(it_ends_in_the_callback_of_the_child_that_ended_last),
+    TEST(also_when_another_task_waits_for_a_child),
     TEST(the_first_error_is_raised_at_once_and_the_others_go_on_unreported),
     TEST(returning_exceptions_all_are_waited_for_and_nothing_is_raised),
     TEST(each_child_can_be_asked_how_it_ended),
