@@ -13,10 +13,13 @@ UV = $$(pkg-config --cflags --libs libuv 2>/dev/null || echo -luv)
 
 # for what includes async/net; empty where it is not installed
 CURL := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
+HIREDIS := $(shell pkg-config --libs hiredis 2>/dev/null)
+LIBPQ := $(shell pkg-config --cflags --libs libpq 2>/dev/null)
 
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
-EXAMPLES := $(filter-out $(if $(CURL),,fetch_all), \
+EXAMPLES := $(filter-out $(if $(CURL),,fetch_all) \
+    $(if $(HIREDIS),,redis_counter) $(if $(LIBPQ),,postgres_query), \
     $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
 # an example of what needs more than libuv, where that is installed
@@ -77,6 +80,8 @@ $(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
 	    -I. -o $@ $(SHELL_SOURCES)
 
 $(BIN)/fetch_all: LIBRARIES = $(CURL)
+$(BIN)/redis_counter: LIBRARIES = $(HIREDIS)
+$(BIN)/postgres_query: LIBRARIES = $(LIBPQ)
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV) $(LIBRARIES)

@@ -22,7 +22,13 @@ static ASYNC_LIMITER(AT_A_TIME) connecting;
 static unsigned char is_open[MOST];
 static int most_at_once; /* to see that the limiter does what it should */
 
-struct try_port { ASYNC_FRAME; const char *host; int port; int error; async_connection connection; };
+struct try_port {
+    ASYNC_FRAME;
+    const char *host;
+    int port;
+    int error;
+    async_connection connection;
+};
 static ASYNC(try_port)
 {
     ASYNC_BEGIN(try_port);
@@ -43,7 +49,13 @@ static ASYNC(try_port)
     ASYNC_END;
 }
 
-struct scan { ASYNC_FRAME; const char *host; int from, to; int port; async_gathering all; };
+struct scan {
+    ASYNC_FRAME;
+    const char *host;
+    int from, to;
+    int port;
+    async_gathering all;
+};
 static ASYNC(scan)
 {
     ASYNC_BEGIN(scan);
@@ -64,7 +76,12 @@ static ASYNC(hang_up)
     ASYNC_END;
 }
 
-struct demonstrate { ASYNC_FRAME; async_server own[OWN]; int ports[OWN]; int i; };
+struct demonstrate {
+    ASYNC_FRAME;
+    async_server own[OWN];
+    int ports[OWN];
+    int i;
+};
 static ASYNC(demonstrate)
 {
     int found, port, from, to;

@@ -10,14 +10,19 @@
 
 #include <stdio.h>
 
-static const char *const wares[][2] = {
-    { "apple", "30" }, { "bread", "250" }, { "cheese", "700" },
-    { "date", "15" }
-};
+static const char *const wares[][2] = { { "apple", "30" },
+                                        { "bread", "250" },
+                                        { "cheese", "700" },
+                                        { "date", "15" } };
 enum { WARES = sizeof wares / sizeof *wares };
 
 /* One after the other would take as many round trips. */
-struct fill { ASYNC_FRAME; async_postgres *db; int i; async_postgres_step steps[WARES]; };
+struct fill {
+    ASYNC_FRAME;
+    async_postgres *db;
+    int i;
+    async_postgres_step steps[WARES];
+};
 static ASYNC(fill)
 {
     ASYNC_BEGIN(fill);
@@ -42,7 +47,13 @@ static ASYNC(fill)
 static const char *const limit[] = { "500" };
 
 /* However many there are, one at a time is in memory. */
-struct show { ASYNC_FRAME; async_postgres *db; async_postgres_parameters cheap; struct async_postgres_rows rows; async_postgres_result row; };
+struct show {
+    ASYNC_FRAME;
+    async_postgres *db;
+    async_postgres_parameters cheap;
+    struct async_postgres_rows rows;
+    async_postgres_result row;
+};
 static ASYNC(show)
 {
     ASYNC_BEGIN(show);
@@ -60,7 +71,13 @@ static ASYNC(show)
 }
 
 /* All of it or nothing. */
-struct discount { ASYNC_FRAME; async_postgres *db; const char *off; async_postgres_result changed; int error; };
+struct discount {
+    ASYNC_FRAME;
+    async_postgres *db;
+    const char *off;
+    async_postgres_result changed;
+    int error;
+};
 static ASYNC(discount)
 {
     ASYNC_BEGIN(discount);
@@ -82,7 +99,12 @@ static ASYNC(discount)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; const char *conninfo; async_postgres db; int error; };
+struct program {
+    ASYNC_FRAME;
+    const char *conninfo;
+    async_postgres db;
+    int error;
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);

@@ -16,7 +16,14 @@ enum { TASKS = 20, TIMES = 50 };
 
 static async_redis_options server;
 
-struct count { ASYNC_FRAME; async_redis_pool *pool; async_redis *redis; int i; async_redis_reply reply; char text[32]; };
+struct count {
+    ASYNC_FRAME;
+    async_redis_pool *pool;
+    async_redis *redis;
+    int i;
+    async_redis_reply reply;
+    char text[32];
+};
 static ASYNC(count)
 {
     ASYNC_BEGIN(count);
@@ -41,7 +48,13 @@ static ASYNC(count)
 }
 
 /* Messages have a connection of their own. */
-struct listen_to { ASYNC_FRAME; async_redis *redis; int heard; struct async_redis_messages news; async_redis_message message; };
+struct listen_to {
+    ASYNC_FRAME;
+    async_redis *redis;
+    int heard;
+    struct async_redis_messages news;
+    async_redis_message message;
+};
 static ASYNC(listen_to)
 {
     ASYNC_BEGIN(listen_to);
@@ -53,7 +66,14 @@ static ASYNC(listen_to)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_redis ear; async_redis_pool pool; async_net_pool_options limits; async_gathering all; int i; };
+struct program {
+    ASYNC_FRAME;
+    async_redis ear;
+    async_redis_pool pool;
+    async_net_pool_options limits;
+    async_gathering all;
+    int i;
+};
 static ASYNC(program)
 {
     int error;
@@ -81,7 +101,9 @@ static ASYNC(program)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && argv[1][0] == '/') server.path = argv[1];
-    else if (argc > 1) server.host = argv[1];
+    if (argc > 1 && argv[1][0] == '/')
+        server.path = argv[1];
+    else if (argc > 1)
+        server.host = argv[1];
     return async_run(CO(program)) != 0;
 }

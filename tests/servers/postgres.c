@@ -48,7 +48,13 @@ static void say_result(const async_postgres_result *result)
 }
 
 /* One query without parameters, and what came of it. */
-struct ask { ASYNC_FRAME; async_postgres *on; const char *sql; async_postgres_result result; int error; };
+struct ask {
+    ASYNC_FRAME;
+    async_postgres *on;
+    const char *sql;
+    async_postgres_result result;
+    int error;
+};
 static ASYNC(ask)
 {
     ASYNC_BEGIN(ask);
@@ -121,7 +127,12 @@ static void connecting_says_what_is_wrong(void **state)
 
 /* --- queries ------------------------------------------------------------- */
 
-struct parameters { ASYNC_FRAME; async_postgres_result result; const char *many[20]; int i; };
+struct parameters {
+    ASYNC_FRAME;
+    async_postgres_result result;
+    const char *many[20];
+    int i;
+};
 static ASYNC(parameters)
 {
     static const unsigned char number[] = { 0, 0, 1, 2 };
@@ -158,8 +169,8 @@ static ASYNC(parameters)
     async_postgres_clear(&self->result);
     AWAIT(async_postgres_execute, &db,
           "CREATE TEMP TABLE t (n int); INSERT INTO t VALUES (1), (2), (3)");
-    AWAIT(async_postgres_query, &db, &self->result, "DELETE FROM t WHERE n > $1",
-          ASYNC_POSTGRES("1"));
+    AWAIT(async_postgres_query, &db, &self->result,
+          "DELETE FROM t WHERE n > $1", ASYNC_POSTGRES("1"));
     say("deleted:%lld", async_postgres_affected(&self->result));
     AWAIT(async_postgres_prepare, &db, "plus", "SELECT $1::int + 1");
     AWAIT(async_postgres_query, &db, &self->result, "plus",
@@ -184,7 +195,8 @@ static ASYNC(failures)
     AWAIT(ask, &db, "SELEKT");
     AWAIT(ask, &db, "SELECT 1; SELECT 2");
     AWAIT(async_postgres_execute, &db,
-          "CREATE TEMP TABLE t (n int CONSTRAINT small CHECK (n < 10) PRIMARY KEY)");
+          "CREATE TEMP TABLE t (n int CONSTRAINT small CHECK (n < 10) PRIMARY "
+          "KEY)");
     AWAIT(ask, &db, "INSERT INTO t VALUES (11)");
     say("%s", async_postgres_error_field(&db, PG_DIAG_CONSTRAINT_NAME));
     AWAIT(async_postgres_execute, &db, "INSERT INTO t VALUES (1)");
@@ -216,7 +228,8 @@ struct busy { ASYNC_FRAME; async_task *task; };
 static ASYNC(busy)
 {
     ASYNC_BEGIN(busy);
-    self->task = async_create_task(CO(ask, &db, "SELECT 2 FROM pg_sleep(0.05)"));
+    self->task =
+        async_create_task(CO(ask, &db, "SELECT 2 FROM pg_sleep(0.05)"));
     AWAIT(async_sleep, 0);
     AWAIT(ask, &db, "SELECT 1");
     AWAIT_JOIN(self->task);
@@ -237,7 +250,14 @@ static void one_task_at_a_time_uses_a_connection(void **state)
 
 /* --- row by row ---------------------------------------------------------- */
 
-struct counting_rows { ASYNC_FRAME; const char *sql; int stop; int n, error; struct async_postgres_rows rows; async_postgres_result row; };
+struct counting_rows {
+    ASYNC_FRAME;
+    const char *sql;
+    int stop;
+    int n, error;
+    struct async_postgres_rows rows;
+    async_postgres_result row;
+};
 static ASYNC(counting_rows)
 {
     ASYNC_BEGIN(counting_rows);
@@ -338,7 +358,8 @@ static ASYNC(transact)
         AWAIT(async_postgres_begin, &db);
         ASYNC_TRY {
             AWAIT(async_postgres_query, &db, NULL, "INSERT INTO t VALUES (1)");
-            AWAIT_CATCH(self->error, async_postgres_query, &db, NULL, self->sql);
+            AWAIT_CATCH(self->error, async_postgres_query, &db, NULL,
+                        self->sql);
             AWAIT(async_postgres_commit, &db);
         } ASYNC_FINALLY {
             AWAIT(async_postgres_rollback, &db);
@@ -377,7 +398,13 @@ static void transactions_are_all_or_nothing(void **state)
 
 /* --- notifications ------------------------------------------------------- */
 
-struct hears { ASYNC_FRAME; int n; int error; struct async_postgres_notifications all; async_postgres_notification one; };
+struct hears {
+    ASYNC_FRAME;
+    int n;
+    int error;
+    struct async_postgres_notifications all;
+    async_postgres_notification one;
+};
 static ASYNC(hears)
 {
     ASYNC_BEGIN(hears);
@@ -437,7 +464,14 @@ static void notifications_come_as_a_generator(void **state)
 
 /* --- cancelling ---------------------------------------------------------- */
 
-struct cancelled { ASYNC_FRAME; async_object object; int turns; async_duration wait; async_task *task; int error; };
+struct cancelled {
+    ASYNC_FRAME;
+    async_object object;
+    int turns;
+    async_duration wait;
+    async_task *task;
+    int error;
+};
 static ASYNC(cancelled)
 {
     ASYNC_BEGIN(cancelled);
@@ -447,7 +481,8 @@ static ASYNC(cancelled)
     async_task_cancel(self->task);
     ASYNC_TRY {
         AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {} ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     ASYNC_END;
 }
 
@@ -463,7 +498,13 @@ static ASYNC(pipe_sleep)
     ASYNC_END;
 }
 
-struct cancels { ASYNC_FRAME; async_time start; int turns; async_task *task; int error; };
+struct cancels {
+    ASYNC_FRAME;
+    async_time start;
+    int turns;
+    async_task *task;
+    int error;
+};
 static ASYNC(cancels)
 {
     ASYNC_BEGIN(cancels);
@@ -474,7 +515,8 @@ static ASYNC(cancels)
     assert_null(steps[0].result.pg);
     AWAIT(ask, &db, "SELECT 2");
     AWAIT(cancelled,
-          CO(counting_rows, "SELECT pg_sleep(n * 10) FROM generate_series(0, 3) n"),
+          CO(counting_rows,
+             "SELECT pg_sleep(n * 10) FROM generate_series(0, 3) n"),
           0, ASYNC_MS(20));
     AWAIT(ask, &db, "SELECT 3");
     ASYNC_TRY {
@@ -504,7 +546,12 @@ static void cancelling_ends_the_query_and_keeps_the_connection(void **state)
 }
 
 /* At the nth turn, wherever that is: afterwards it can be used, or is closed. */
-struct whole { ASYNC_FRAME; async_postgres_result result; struct async_postgres_rows rows; async_postgres_result row; };
+struct whole {
+    ASYNC_FRAME;
+    async_postgres_result result;
+    struct async_postgres_rows rows;
+    async_postgres_result row;
+};
 static ASYNC(whole)
 {
     ASYNC_BEGIN(whole);
@@ -564,7 +611,13 @@ static void cancelling_at_every_step_leaves_nothing(void **state)
 static async_postgres_pool pool;
 static async_net_pool_options limits;
 
-struct borrow { ASYNC_FRAME; const char *name, *sql; async_postgres *mine; async_postgres_result result; int error; };
+struct borrow {
+    ASYNC_FRAME;
+    const char *name, *sql;
+    async_postgres *mine;
+    async_postgres_result result;
+    int error;
+};
 static ASYNC(borrow)
 {
     ASYNC_BEGIN(borrow);
@@ -572,7 +625,8 @@ static ASYNC(borrow)
         AWAIT_INTO(self->mine, async_postgres_acquire, &pool);
         AWAIT(async_postgres_query, self->mine, &self->result,
               self->sql ? self->sql : "SELECT 1");
-        say("%s:%s", self->name, async_postgres_value(&self->result, 0, 0).data);
+        say("%s:%s", self->name,
+            async_postgres_value(&self->result, 0, 0).data);
     } ASYNC_EXCEPT_ANY(self->error) {
         say("%s:%s", self->name, name_of(self->error));
         if (self->mine != NULL && self->error == UV_ECONNRESET)
@@ -596,15 +650,21 @@ static ASYNC(gives_up)
     AWAIT(cancelled, CO(borrow, "g"), 0, ASYNC_MS(10));
     ASYNC_END;
 }
-struct pooled { ASYNC_FRAME; async_gathering all; async_task *task; int error, pid; char sql[64]; };
+struct pooled {
+    ASYNC_FRAME;
+    async_gathering all;
+    async_task *task;
+    int error, pid;
+    char sql[64];
+};
 static ASYNC(pooled)
 {
     ASYNC_BEGIN(pooled);
     memset(&pool, 0, sizeof pool);
     limits.max_size = 2;
-    assert_int_equal(async_postgres_pool_open(&pool, async_loop_of(co),
-                                              database, &limits),
-                     0);
+    assert_int_equal(
+        async_postgres_pool_open(&pool, async_loop_of(co), database, &limits),
+        0);
     ASYNC_TRY {
         AWAIT_GATHER(&self->all,
                      CO(borrow, "a", "SELECT 1 FROM pg_sleep(0.03)"),
@@ -616,16 +676,15 @@ static ASYNC(pooled)
         AWAIT_GATHER(&self->all,
                      CO(borrow, "e", "SELECT 1 FROM pg_sleep(0.05)"),
                      CO(borrow, "f", "SELECT 1 FROM pg_sleep(0.2)"),
-                     CO(gives_up),
-                     CO(borrow, "h"));
+                     CO(gives_up), CO(borrow, "h"));
         async_gather_clear(&self->all);
         /* in a transaction it does not come back */
         AWAIT(borrow, "i", "BEGIN");
         say("idle:%d", (int)async_net_pool_idle(&pool.pool));
         /* ended by the server, while unused and while used */
         self->pid = pid_of_idle();
-        snprintf(self->sql, sizeof self->sql, "SELECT pg_terminate_backend(%d)",
-                 self->pid);
+        snprintf(self->sql, sizeof self->sql,
+                 "SELECT pg_terminate_backend(%d)", self->pid);
         AWAIT(async_postgres_execute, &db, self->sql);
         AWAIT(async_sleep, ASYNC_MS(20));
         AWAIT(borrow, "j");
@@ -710,10 +769,10 @@ static void a_loop_may_be_closed_with_all_of_it_open(void **state)
         memset(&other, 0, sizeof other);
         memset(&db, 0, sizeof db);
         async_task_release(async_loop_create_task(
-            &loop.base, i == 0   ? CO(with_database,
-                                      CO(ask, &db, "SELECT pg_sleep(30)"))
-                        : i == 1 ? CO(whole)
-                                 : CO(pooled)));
+            &loop.base,
+            i == 0   ? CO(with_database, CO(ask, &db, "SELECT pg_sleep(30)"))
+            : i == 1 ? CO(whole)
+                     : CO(pooled)));
         memset(&stopper, 0, sizeof stopper);
         async_loop_call_later(&loop.base, &stopper, ASYNC_MS(30), stop,
                               &loop.base);
@@ -737,7 +796,8 @@ int main(int argc, char **argv)
         TEST(notifications_come_as_a_generator),
         TEST(cancelling_ends_the_query_and_keeps_the_connection),
         TEST(cancelling_at_every_step_leaves_nothing),
-        TEST(a_pool_outlives_the_server), TEST(no_memory_is_an_error),
+        TEST(a_pool_outlives_the_server),
+        TEST(no_memory_is_an_error),
         TEST(a_loop_may_be_closed_with_all_of_it_open)
     };
     database = getenv("DATABASE");

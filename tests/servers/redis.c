@@ -43,8 +43,10 @@ static void say_reply(const async_redis_reply *reply)
     size_t i;
     if (reply->type == ASYNC_REDIS_NIL) say("nil");
     if (reply->type == ASYNC_REDIS_INTEGER) say("%lld", reply->integer);
-    if (reply->type == ASYNC_REDIS_ERROR) say("%.19s", reply->text);
-    else if (reply->size > 0) say("%.60s", reply->text);
+    if (reply->type == ASYNC_REDIS_ERROR)
+        say("%.19s", reply->text);
+    else if (reply->size > 0)
+        say("%.60s", reply->text);
     if (reply->type == ASYNC_REDIS_ARRAY) say("[");
     for (i = 0; i < reply->count; i++) say_reply(reply->elements[i]);
     if (reply->type == ASYNC_REDIS_ARRAY) say("]");
@@ -58,7 +60,13 @@ static async_redis_arguments words_of(const char *const *words)
     return async__redis_texts(words, n);
 }
 /* and what came of it. */
-struct ask { ASYNC_FRAME; async_redis *on; const char *words[4]; async_redis_reply reply; int error; };
+struct ask {
+    ASYNC_FRAME;
+    async_redis *on;
+    const char *words[4];
+    async_redis_reply reply;
+    int error;
+};
 static ASYNC(ask)
 {
     ASYNC_BEGIN(ask);
@@ -77,7 +85,13 @@ static ASYNC(ask)
 
 /* --- commands ------------------------------------------------------------ */
 
-struct commands { ASYNC_FRAME; async_redis_reply reply; async_bytes big; int i; async_redis_pipeline pipeline; };
+struct commands {
+    ASYNC_FRAME;
+    async_redis_reply reply;
+    async_bytes big;
+    int i;
+    async_redis_pipeline pipeline;
+};
 static ASYNC(commands)
 {
     ASYNC_BEGIN(commands);
@@ -99,7 +113,8 @@ static ASYNC(commands)
     AWAIT(async_redis_command, &redis, NULL,
           ASYNC_REDIS_BYTES(async_redis_text("SET"), async_redis_text("big"),
                             self->big));
-    AWAIT(async_redis_command, &redis, &self->reply, ASYNC_REDIS("GET", "big"));
+    AWAIT(async_redis_command, &redis, &self->reply,
+          ASYNC_REDIS("GET", "big"));
     assert_int_equal(self->reply.size, self->big.size);
     assert_memory_equal(self->reply.text, self->big.data, self->big.size);
     free((void *)(uintptr_t)self->big.data);
@@ -122,7 +137,12 @@ static void commands_do_what_they_should(void **state)
     assert_said("OK v nil 1 ASYNC_EREDIS ASYNC_EREDIS [ 1 [ a [ ] ] nil ]");
 }
 
-struct transactions { ASYNC_FRAME; async_redis_reply reply; async_redis_pipeline pipeline; int i, error; };
+struct transactions {
+    ASYNC_FRAME;
+    async_redis_reply reply;
+    async_redis_pipeline pipeline;
+    int i, error;
+};
 static ASYNC(transactions)
 {
     ASYNC_BEGIN(transactions);
@@ -153,7 +173,13 @@ static void transactions_are_all_or_nothing(void **state)
 
 /* --- messages ------------------------------------------------------------ */
 
-struct hears { ASYNC_FRAME; int n; struct async_redis_messages all; async_redis_message one; int error; };
+struct hears {
+    ASYNC_FRAME;
+    int n;
+    struct async_redis_messages all;
+    async_redis_message one;
+    int error;
+};
 static ASYNC(hears)
 {
     ASYNC_BEGIN(hears);
@@ -206,7 +232,13 @@ static void messages_are_heard(void **state)
 
 /* --- who may come in ----------------------------------------------------- */
 
-struct enters { ASYNC_FRAME; const char *user, *password; int database; async_redis_options options; int error; };
+struct enters {
+    ASYNC_FRAME;
+    const char *user, *password;
+    int database;
+    async_redis_options options;
+    int error;
+};
 static ASYNC(enters)
 {
     ASYNC_BEGIN(enters);
@@ -276,7 +308,13 @@ static void what_blocks_can_be_given_up(void **state)
 }
 
 /* Cancels at the nth turn, wherever that is: it can be used on, or is closed. */
-struct whole { ASYNC_FRAME; async_redis_reply reply; async_redis_pipeline pipeline; struct async_redis_messages all; async_redis_message one; };
+struct whole {
+    ASYNC_FRAME;
+    async_redis_reply reply;
+    async_redis_pipeline pipeline;
+    struct async_redis_messages all;
+    async_redis_message one;
+};
 static ASYNC(whole)
 {
     int error;
@@ -295,7 +333,8 @@ static ASYNC(whole)
         AWAIT(async_redis_subscribe, &other, ASYNC_REDIS("a", "b"));
         AWAIT(async_redis_unsubscribe, &other, ASYNC_REDIS("a", "b"));
         self->all = ASYNC_GENERATOR(async_redis_messages, &other);
-        ASYNC_FOR(self->one, &self->all) {} ASYNC_END_FOR
+        ASYNC_FOR(self->one, &self->all) {}
+        ASYNC_END_FOR
     } ASYNC_FINALLY {
         async_redis_clear(&self->pipeline);
         async_redis_free(&self->reply);
@@ -312,7 +351,8 @@ static ASYNC(at_turn)
     async_task_cancel(self->task);
     ASYNC_TRY {
         AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {} ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     if (async_redis_is_open(&other)) {
         AWAIT(async_redis_unsubscribe, &other, ASYNC_REDIS("a", "b"));
         unit_begin(NULL);
@@ -333,7 +373,14 @@ static void cancelling_at_every_step_leaves_nothing(void **state)
 
 static async_redis_pool pool;
 
-struct borrow { ASYNC_FRAME; const char *name; const char *words[4]; async_redis *mine; async_redis_reply reply; int error; };
+struct borrow {
+    ASYNC_FRAME;
+    const char *name;
+    const char *words[4];
+    async_redis *mine;
+    async_redis_reply reply;
+    int error;
+};
 static ASYNC(borrow)
 {
     ASYNC_BEGIN(borrow);
@@ -351,7 +398,12 @@ static ASYNC(borrow)
     ASYNC_END;
 }
 #define BORROW(name, ...) CO(borrow, name, { __VA_ARGS__ })
-struct pooled { ASYNC_FRAME; async_gathering all; async_task *task; async_net_pool_options limits; };
+struct pooled {
+    ASYNC_FRAME;
+    async_gathering all;
+    async_task *task;
+    async_net_pool_options limits;
+};
 static ASYNC(pooled)
 {
     ASYNC_BEGIN(pooled);

@@ -35,7 +35,13 @@ static ASYNC(serve)
     ASYNC_END;
 }
 
-struct program { ASYNC_FRAME; async_timeout limit; async_postgres_result result; int error; char conninfo[128]; };
+struct program {
+    ASYNC_FRAME;
+    async_timeout limit;
+    async_postgres_result result;
+    int error;
+    char conninfo[128];
+};
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
@@ -67,7 +73,8 @@ static ASYNC(program)
 }
 
 /* Authentication is not asked for; a key to cancel with; ready. */
-#define WELCOME "R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x02Z\0\0\0\x05I"
+#define WELCOME                                                               \
+    "R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x02Z\0\0\0\x05I"
 #define ANSWERS(...)                                                          \
     static const char *const answers[] = { __VA_ARGS__, NULL };               \
     script = answers
@@ -115,11 +122,12 @@ static void a_server_that_dies_in_mid_answer_is_an_error(void **state)
 {
     (void)state;
     /* a description of a row, and half a row */
-    ANSWERS(WELCOME,
-            "1\0\0\0\x04"
-            "2\0\0\0\x04"
-            "T\0\0\0\x1a\0\x01x\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0"
-            "D\0\0\0\x20\0\x01");
+    ANSWERS(
+        WELCOME,
+        "1\0\0\0\x04"
+        "2\0\0\0\x04"
+        "T\0\0\0\x1a\0\x01x\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0"
+        "D\0\0\0\x20\0\x01");
     SIZES(sizeof WELCOME - 1, 44);
     stays = 0;
     run(CO(program));
@@ -144,7 +152,8 @@ static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
     stays = 1;
     async_uv_loop_init(&loop, NULL, NULL);
     start = async_loop_time(&loop.base);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(program)), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(program)),
+                     0);
     /* the request to cancel is heard by nobody: patience ends, and it is
      * closed */
     assert_true(async_loop_time(&loop.base) - start > ASYNC_MS(400));

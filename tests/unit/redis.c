@@ -84,12 +84,8 @@ static void say_reply(const async_redis_reply *reply)
 {
     size_t i;
     switch (reply->type) {
-    case ASYNC_REDIS_NIL:
-        say("nil");
-        break;
-    case ASYNC_REDIS_INTEGER:
-        say("%lld", reply->integer);
-        break;
+    case ASYNC_REDIS_NIL: say("nil"); break;
+    case ASYNC_REDIS_INTEGER: say("%lld", reply->integer); break;
     case ASYNC_REDIS_ARRAY:
         say("[");
         for (i = 0; i < reply->count; i++) say_reply(reply->elements[i]);
@@ -163,8 +159,8 @@ static ASYNC(binary)
           ASYNC_REDIS_BYTES(async_redis_text("SET"), async_redis_text("k"),
                             self->value));
     assert_int_equal(world.heard_size, 31);
-    assert_memory_equal(world.heard,
-                        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\na\0b\r\n\r\n", 31);
+    assert_memory_equal(
+        world.heard, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\na\0b\r\n\r\n", 31);
     assert_int_equal(self->reply.size, 4);
     assert_memory_equal(self->reply.text, "\r\n\0x", 5);
     async_redis_free(&self->reply);
@@ -204,8 +200,14 @@ static void errors_are_typed_and_say_what_the_server_says(void **state)
 static void what_is_no_reply_breaks_the_connection(void **state)
 {
     static const char *const garbage[] = {
-        "HTTP/1.1 400 Bad Request\r\n\r\n", "hello\r\n", "*x\r\n", "$y\r\n",
-        "$-5\r\nabc\r\n", "*1\r\n?\r\n", "\r\n", ":12a\r\n",
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+        "hello\r\n",
+        "*x\r\n",
+        "$y\r\n",
+        "$-5\r\nabc\r\n",
+        "*1\r\n?\r\n",
+        "\r\n",
+        ":12a\r\n",
         "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"
     };
     size_t i;
@@ -261,14 +263,22 @@ static void a_reply_has_a_limit(void **state)
     static const char *const large[] = {
         "*100\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
         "$900\r\n"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aa"
     };
     size_t i;
     (void)state;
@@ -317,8 +327,10 @@ static void what_would_change_the_protocol_is_not_sent(void **state)
     (void)state;
     ANSWERS("+OK\r\n");
     RUN(CO(refused));
-    assert_said("none:ASYNC_EINVAL subscribe:ASYNC_EINVAL monitor:ASYNC_EINVAL client:ASYNC_EINVAL "
-                "null:ASYNC_EINVAL channels:ASYNC_EINVAL closed:ASYNC_ECLOSED");
+    assert_said(
+        "none:ASYNC_EINVAL subscribe:ASYNC_EINVAL monitor:ASYNC_EINVAL "
+        "client:ASYNC_EINVAL "
+        "null:ASYNC_EINVAL channels:ASYNC_EINVAL closed:ASYNC_ECLOSED");
 }
 
 struct three { ASYNC_FRAME; async_gathering all; };
@@ -350,15 +362,14 @@ static ASYNC(piped)
     ASYNC_BEGIN(piped);
     AWAIT(async_redis_execute, &redis, &self->reply, &self->pipeline);
     say_reply(&self->reply);
-    assert_int_equal(async_redis_append(&self->pipeline, loop,
-                                        ASYNC_REDIS("INCR", "a")),
-                     0);
-    assert_int_equal(async_redis_append(&self->pipeline, loop,
-                                        ASYNC_REDIS("MONITOR")),
-                     ASYNC_EINVAL);
-    assert_int_equal(async_redis_append(&self->pipeline, loop,
-                                        ASYNC_REDIS("GET", "b")),
-                     0);
+    assert_int_equal(
+        async_redis_append(&self->pipeline, loop, ASYNC_REDIS("INCR", "a")),
+        0);
+    assert_int_equal(
+        async_redis_append(&self->pipeline, loop, ASYNC_REDIS("MONITOR")),
+        ASYNC_EINVAL);
+    assert_int_equal(
+        async_redis_append(&self->pipeline, loop, ASYNC_REDIS("GET", "b")), 0);
     AWAIT(async_redis_execute, &redis, &self->reply, &self->pipeline);
     say_reply(&self->reply);
     assert_memory_equal(world.heard,
@@ -419,8 +430,9 @@ static void a_transaction_is_all_or_nothing(void **state)
             "+OK\r\n-ERR unknown\r\n+QUEUED\r\n-EXECABORT discarded\r\n",
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n-ERR later\r\n");
     RUN(CO(transacted, 4));
-    assert_said("ok [ 1 $1:x ] ok nil ASYNC_EREDIS -11:ERR unknown "
-                "ok [ 1 -9:ERR later ] empty:ASYNC_EINVAL nested:ASYNC_EINVAL");
+    assert_said(
+        "ok [ 1 $1:x ] ok nil ASYNC_EREDIS -11:ERR unknown "
+        "ok [ 1 -9:ERR later ] empty:ASYNC_EINVAL nested:ASYNC_EINVAL");
 }
 
 /* --- messages ------------------------------------------------------------ */
@@ -435,7 +447,8 @@ static ASYNC(listening)
 {
     ASYNC_BEGIN(listening);
     AWAIT(async_redis_subscribe, &redis, ASYNC_REDIS("a", "b"));
-    SAY_AWAIT("get", async_redis_command, &redis, NULL, ASYNC_REDIS("GET", "a"));
+    SAY_AWAIT("get", async_redis_command, &redis, NULL,
+              ASYNC_REDIS("GET", "a"));
     self->messages = ASYNC_GENERATOR(async_redis_messages, &redis);
     ASYNC_FOR(self->message, &self->messages) {
         say("%s:%s", self->message.channel, self->message.text);
@@ -447,8 +460,10 @@ static ASYNC(listening)
         say("%s%s%s:%s", self->message.pattern ? self->message.pattern : "",
             self->message.pattern ? "/" : "", self->message.channel,
             self->message.text);
-        if (++self->n == 4) AWAIT(async_redis_unsubscribe, &redis, ASYNC_REDIS("a", "b"));
-        if (self->n == 4) AWAIT(async_redis_punsubscribe, &redis, ASYNC_REDIS("n*"));
+        if (++self->n == 4)
+            AWAIT(async_redis_unsubscribe, &redis, ASYNC_REDIS("a", "b"));
+        if (self->n == 4)
+            AWAIT(async_redis_punsubscribe, &redis, ASYNC_REDIS("n*"));
     } ASYNC_END_FOR
     AWAIT(ask, get, 2);
     ASYNC_END;
@@ -485,17 +500,17 @@ static ASYNC(flooded)
 {
     ASYNC_BEGIN(flooded);
     AWAIT(async_redis_subscribe, &redis, ASYNC_REDIS("a"));
-    self->n = sprintf(self->block,
-                      "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1000\r\n%01000d\r\n",
-                      7);
+    self->n =
+        sprintf(self->block,
+                "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1000\r\n%01000d\r\n", 7);
     for (self->i = 0; self->i < 20000; self->i++) {
         async_stream_writer_write(&world.client->writer, self->block,
                                   (size_t)self->n);
         if (self->i % 100 == 0) AWAIT(async_sleep, 0);
     }
     AWAIT(async_sleep, ASYNC_MS(20));
-    self->held = async_transport_get_write_buffer_size(
-        &world.client->transport.base);
+    self->held =
+        async_transport_get_write_buffer_size(&world.client->transport.base);
     assert_true(self->held > 1000000); /* 20 MB, and we have taken little */
     assert_true(redis.waiting < 4 * ASYNC_REDIS_WINDOW);
     self->i = 0;
@@ -514,7 +529,12 @@ static void messages_that_nobody_reads_hold_the_server_back(void **state)
     assert_said("20000");
 }
 
-struct lost { ASYNC_FRAME; struct async_redis_messages messages; async_redis_message message; int error; };
+struct lost {
+    ASYNC_FRAME;
+    struct async_redis_messages messages;
+    async_redis_message message;
+    int error;
+};
 static ASYNC(lost)
 {
     ASYNC_BEGIN(lost);
@@ -619,7 +639,13 @@ static void nobody_there_is_an_error(void **state)
 /* --- cancelling ---------------------------------------------------------- */
 
 /* Cancels a task when it has waited through so many turns of the loop. */
-struct cancelling { ASYNC_FRAME; async_object object; int turns; async_task *task; int error; };
+struct cancelling {
+    ASYNC_FRAME;
+    async_object object;
+    int turns;
+    async_task *task;
+    int error;
+};
 static ASYNC(cancelling)
 {
     ASYNC_BEGIN(cancelling);
@@ -628,7 +654,8 @@ static ASYNC(cancelling)
     async_task_cancel(self->task);
     ASYNC_TRY {
         AWAIT_JOIN(self->task);
-    } ASYNC_EXCEPT_ALL(self->error) {} ASYNC_END_TRY
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
     ASYNC_END;
 }
 
@@ -714,7 +741,13 @@ static void closing_ends_who_waits(void **state)
 static async_redis_pool pool;
 static async_net_pool_options limits;
 
-struct borrow { ASYNC_FRAME; const char *name; async_redis *redis; async_redis_reply reply; int error; };
+struct borrow {
+    ASYNC_FRAME;
+    const char *name;
+    async_redis *redis;
+    async_redis_reply reply;
+    int error;
+};
 static ASYNC(borrow)
 {
     ASYNC_BEGIN(borrow);
@@ -732,15 +765,19 @@ static ASYNC(borrow)
     ASYNC_END;
 }
 
-struct pooled { ASYNC_FRAME; async_gathering all; async_task *task; int error; };
+struct pooled {
+    ASYNC_FRAME;
+    async_gathering all;
+    async_task *task;
+    int error;
+};
 static ASYNC(pooled)
 {
     ASYNC_BEGIN(pooled);
     memset(&pool, 0, sizeof pool);
     limits.max_size = 1;
-    assert_int_equal(async_redis_pool_open(&pool, async_loop_of(co), &options,
-                                           &limits),
-                     0);
+    assert_int_equal(
+        async_redis_pool_open(&pool, async_loop_of(co), &options, &limits), 0);
     ASYNC_TRY {
         AWAIT_GATHER(&self->all, CO(borrow, "a"), CO(borrow, "b"),
                      CO(borrow, "c"));
@@ -771,8 +808,7 @@ static void a_pool_lends_and_replaces_connections(void **state)
 {
     (void)state;
     /* the fourth is no reply: the connection breaks */
-    ANSWERS(":1\r\n", ":2\r\n", ":3\r\n", "oops\r\n", ":5\r\n", ":6\r\n",
-            "");
+    ANSWERS(":1\r\n", ":2\r\n", ":3\r\n", "oops\r\n", ":5\r\n", ":6\r\n", "");
     RUN_ALONE(CO(pooled));
     assert_said("a:1 b:2 c:3 connections:1 d:EPROTO e:5 connections:2 f:6 "
                 "connections:3 idle:1 g:ASYNC_ECANCELED idle:0 "
@@ -843,8 +879,8 @@ static void a_loop_may_be_closed_with_all_of_it_open(void **state)
         async_uv_loop_init(&loop, NULL, &counting_allocator);
         async_loop_set_exception_handler(&loop.base, say_report, NULL);
         async_task_release(async_loop_create_task(
-            &loop.base, i ? CO(with_server, CO(pooled), 1)
-                          : CO(with_server, GET)));
+            &loop.base,
+            i ? CO(with_server, CO(pooled), 1) : CO(with_server, GET)));
         memset(&stopper, 0, sizeof stopper);
         async_loop_call_later(&loop.base, &stopper, ASYNC_MS(30), stop,
                               &loop.base);
