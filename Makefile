@@ -194,6 +194,8 @@ install:
 	    install -D -m 644 "$$header" \
 	        "$(DESTDIR)$(PREFIX)/include/caesura/$$header" || exit 1; \
 	done
+	install -m 644 async/debug/caesura-gdb.py \
+	    '$(DESTDIR)$(PREFIX)/include/caesura/async/debug/'
 	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' \
 	           '$(DESTDIR)$(PREFIX)/lib/cmake/caesura'
 	for file in caesura.pc caesura-uv.pc; do \
