@@ -280,6 +280,14 @@ extern "C" {
       "certificate verify failed")                                            \
     X(ASYNC_ETLSEOF, -5093, /* SSLEOFError */                                 \
       "EOF occurred in violation of protocol")                                \
+    X(ASYNC_EHTTP, -5094, "it is no HTTP") /* BadHttpMessage */               \
+    X(ASYNC_EPOSTGRES, -5095, /* DatabaseError */                             \
+      "the PostgreSQL server reports an error")                               \
+    X(ASYNC_EINTEGRITY, -5096, /* IntegrityError */                           \
+      "a constraint of the database is violated")                             \
+    X(ASYNC_ESERIALIZATION, -5097, /* SerializationError */                   \
+      "the transaction is to be tried again")                                 \
+    X(ASYNC_EREDIS, -5098, "the Redis server reports an error")               \
     X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
     X(ASYNC_ENOTSTARTED, -5101,                                               \
       "child exited without calling task_status.started()")                   \
