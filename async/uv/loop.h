@@ -276,6 +276,7 @@ static void async__uv_arm(async_uv_loop *loop, async_time deadline)
 static void async__uv_do_not_wait(async_loop *base)
 {
     uv_stop(async__uv(base)->uv);
+    if (base->onlooker != NULL) base->onlooker->touched(base);
 }
 
 static const async__carrier *async__uv_carrier; /* atomic */
@@ -317,6 +318,7 @@ static void async__uv_wake(async_loop *loop)
 static void async__uv_kick(async_loop *base)
 {
     uv_idle_start(&async__uv(base)->handles->idle, async__uv_on_idle);
+    if (base->onlooker != NULL) base->onlooker->touched(base);
 }
 
 /* What keeps uv_run() from waiting, or from returning. */
