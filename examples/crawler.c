@@ -16,10 +16,13 @@
 #include <stdlib.h>
 
 enum {
-    WORKERS = 8,   /* pages at a time */
-    PER_HOST = 3,  /* of one host */
-    ATTEMPTS = 4,  /* for a page */
-    PAGES = 500, HOSTS = 16, URL = 200, SIZE = 1 << 20
+    WORKERS = 8,  /* pages at a time */
+    PER_HOST = 3, /* of one host */
+    ATTEMPTS = 4, /* for a page */
+    PAGES = 500,
+    HOSTS = 16,
+    URL = 200,
+    SIZE = 1 << 20
 };
 
 /* --- what is known ------------------------------------------------------- */
@@ -127,7 +130,8 @@ static ASYNC(attempt)
     } ASYNC_END_WITH
     if (self->error) ASYNC_RETURN(-1);
     ASYNC_RETURN(self->response.status == 429 || self->response.status >= 500
-                     ? -1 : self->response.status);
+                     ? -1
+                     : self->response.status);
     ASYNC_END;
 }
 
@@ -233,8 +237,8 @@ static ASYNC(page)
             for (i = 0; i < 2; i++)
                 used += snprintf(self->text + used,
                                  sizeof self->text - (size_t)used,
-                                 "<a href=\"%s/%d.html\">", i == 0 ? ""
-                                 : sites[self->site == sites].name,
+                                 "<a href=\"%s/%d.html\">",
+                                 i == 0 ? "" : sites[self->site == sites].name,
                                  2 * self->n + k);
         async_web_respond(self->response, 200, "text/html", self->text,
                           (size_t)used);
