@@ -273,9 +273,14 @@ static ASYNC(program)
     } ASYNC_END_TRY
     printf("%d pages of %d hosts, %d lead nowhere, %d retries\n",
            crawl.fetched, crawl.host_count, crawl.failed, crawl.retries);
-    printf("at most %d at a time\n", crawl.most);
-    for (self->i = 0; self->i < crawl.host_count; self->i++)
-        printf("at most %d of host %d\n", crawl.hosts[self->i].most, self->i);
+    printf("never more than %d at a time: %s\n", WORKERS,
+           crawl.most <= WORKERS ? "yes" : "no");
+    for (self->i = 0; self->i < crawl.host_count; self->i++) {
+        printf("never more than %d of host %d: %s\n", PER_HOST, self->i,
+               crawl.hosts[self->i].most <= PER_HOST ? "yes" : "no");
+        fprintf(stderr, "at most %d of %s\n", crawl.hosts[self->i].most,
+                crawl.hosts[self->i].name);
+    }
     ASYNC_END;
 }
 
