@@ -13,6 +13,8 @@ UV = $$(pkg-config --cflags --libs libuv 2>/dev/null || echo -luv)
 
 # for what includes async/net; empty where it is not installed
 CURL := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
+HIREDIS := $(shell pkg-config --libs hiredis 2>/dev/null)
+LIBPQ := $(shell pkg-config --cflags --libs libpq 2>/dev/null)
 
 # llhttp: a library, or the sources of Debian's node-llhttp, without warnings
 LLHTTP := $(shell pkg-config --cflags --libs libllhttp 2>/dev/null)
@@ -26,7 +28,8 @@ endif
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
 EXAMPLES := $(filter-out $(if $(CURL),,fetch_all proxy crawler) \
-    $(if $(LLHTTP),,http_server proxy crawler), \
+    $(if $(LLHTTP),,http_server proxy crawler) \
+    $(if $(HIREDIS),,redis_counter) $(if $(LIBPQ),,postgres_query), \
     $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
 # an example of what needs more than libuv, where that is installed
@@ -96,6 +99,8 @@ $(BIN)/fetch_all: LIBRARIES = $(CURL)
 $(BIN)/http_server: LIBRARIES = $(LLHTTP)
 $(BIN)/proxy $(BIN)/crawler: LIBRARIES = $(LLHTTP) $(CURL)
 $(BIN)/http_server $(BIN)/proxy $(BIN)/crawler: $(LLHTTP_OBJECTS)
+$(BIN)/redis_counter: LIBRARIES = $(HIREDIS)
+$(BIN)/postgres_query: LIBRARIES = $(LIBPQ)
 $(BIN)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< $(UV) $(LIBRARIES)
@@ -189,6 +194,8 @@ install:
 	    install -D -m 644 "$$header" \
 	        "$(DESTDIR)$(PREFIX)/include/caesura/$$header" || exit 1; \
 	done
+	install -m 644 async/debug/caesura-gdb.py \
+	    '$(DESTDIR)$(PREFIX)/include/caesura/async/debug/'
 	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' \
 	           '$(DESTDIR)$(PREFIX)/lib/cmake/caesura'
 	for file in caesura.pc caesura-uv.pc; do \

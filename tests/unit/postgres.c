@@ -1,0 +1,171 @@
+/* link: -luv -lpq -pthread */
+/* PostgreSQL, with somebody at the other end who is no such server, or a bad
+ * one; a real one is in tests/servers/postgres.c. */
+#define _POSIX_C_SOURCE 200809L
+#define ASYNC_IMPLEMENTATION
+#define ASYNC_POSTGRES_PATIENCE ASYNC_MS(300)
+#include "../../async/net/postgres.h"
+#include "../../async/uv/streams.h"
+
+#include "uv.h"
+
+static async_postgres db;
+static async_server listening;
+static const char *const *script; /* what it says to each piece that comes */
+static const size_t *sizes;
+static int stays; /* whether it keeps the connection open behind that */
+
+struct serve { ASYNC_FRAME; async_connection *client; async_bytes some; };
+static ASYNC(serve)
+{
+    ASYNC_BEGIN(serve);
+    for (;;) {
+        AWAIT_INTO(self->some, async_stream_reader_read, &self->client->reader,
+                   65536);
+        if (self->some.size == 0) break;
+        if (*script == NULL) {
+            if (stays) continue;
+            break;
+        }
+        async_stream_writer_write(&self->client->writer, *script, *sizes);
+        script++;
+        sizes++;
+        if (*script == NULL && !stays) break;
+    }
+    ASYNC_END;
+}
+
+struct program {
+    ASYNC_FRAME;
+    async_timeout limit;
+    async_postgres_result result;
+    int error;
+    char conninfo[128];
+};
+static ASYNC(program)
+{
+    ASYNC_BEGIN(program);
+    memset(&db, 0, sizeof db);
+    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
+          "127.0.0.1", 0);
+    snprintf(self->conninfo, sizeof self->conninfo,
+             "host=127.0.0.1 port=%d sslmode=disable gssencmode=disable "
+             "user=x dbname=x",
+             async_server_port(&listening));
+    ASYNC_TRY {
+        ASYNC_TIMEOUT(&self->limit, ASYNC_MS(200)) {
+            SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
+            if (!self->error)
+                SAY_AWAIT("query", async_postgres_query, &db, &self->result,
+                          "SELECT 1");
+            assert_null(self->result.pg);
+            SAY_AWAIT("then", async_postgres_query, &db, NULL, "SELECT 1");
+        } ASYNC_END_TIMEOUT
+    } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
+        say("timeout");
+    } ASYNC_FINALLY {
+        async_postgres_close(&db);
+        async_server_close(&listening);
+        async_server_abort_clients(&listening);
+        AWAIT(async_server_wait_closed, &listening);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* Authentication is not asked for; a key to cancel with; ready. */
+#define WELCOME                                                               \
+    "R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x02Z\0\0\0\x05I"
+#define ANSWERS(...)                                                          \
+    static const char *const answers[] = { __VA_ARGS__, NULL };               \
+    script = answers
+#define SIZES(...)                                                            \
+    static const size_t answer_sizes[] = { __VA_ARGS__, 0 };                  \
+    sizes = answer_sizes
+
+static void who_closes_is_no_server(void **state)
+{
+    (void)state;
+    ANSWERS(NULL);
+    SIZES(0);
+    stays = 0;
+    run(CO(program));
+    assert_said("connect:EPROTO then:ASYNC_ECLOSED");
+}
+static void who_says_something_else_is_no_server(void **state)
+{
+    (void)state;
+    ANSWERS("HTTP/1.1 400 Bad Request\r\n\r\n");
+    SIZES(28);
+    stays = 0;
+    run(CO(program));
+    assert_said("connect:EPROTO then:ASYNC_ECLOSED");
+}
+static void who_says_nothing_takes_too_long(void **state)
+{
+    (void)state;
+    ANSWERS(NULL);
+    SIZES(0);
+    stays = 1;
+    run(CO(program));
+    assert_said("timeout");
+}
+static void a_server_that_dies_before_it_answers_is_an_error(void **state)
+{
+    (void)state;
+    ANSWERS(WELCOME);
+    SIZES(sizeof WELCOME - 1);
+    stays = 0;
+    run(CO(program));
+    assert_said("connect:ok query:broken then:broken");
+}
+static void a_server_that_dies_in_mid_answer_is_an_error(void **state)
+{
+    (void)state;
+    /* a description of a row, and half a row */
+    ANSWERS(
+        WELCOME,
+        "1\0\0\0\x04"
+        "2\0\0\0\x04"
+        "T\0\0\0\x1a\0\x01x\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0"
+        "D\0\0\0\x20\0\x01");
+    SIZES(sizeof WELCOME - 1, 44);
+    stays = 0;
+    run(CO(program));
+    assert_said("connect:ok query:broken then:broken");
+}
+static void garbage_in_an_answer_is_an_error(void **state)
+{
+    (void)state;
+    ANSWERS(WELCOME, "????????????????????????????????");
+    SIZES(sizeof WELCOME - 1, 32);
+    stays = 1;
+    run(CO(program));
+    assert_said("connect:ok query:broken then:broken");
+}
+static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
+{
+    async_time start;
+    async_uv_loop loop;
+    (void)state;
+    ANSWERS(WELCOME);
+    SIZES(sizeof WELCOME - 1);
+    stays = 1;
+    async_uv_loop_init(&loop, NULL, NULL);
+    start = async_loop_time(&loop.base);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(program)),
+                     0);
+    /* the request to cancel is heard by nobody: patience ends, and it is
+     * closed */
+    assert_true(async_loop_time(&loop.base) - start > ASYNC_MS(400));
+    assert_true(async_loop_time(&loop.base) - start < ASYNC_SECONDS(5));
+    async_loop_close(&loop.base);
+    assert_said("connect:ok timeout");
+}
+
+UNIT_MAIN(TEST(who_closes_is_no_server),
+          TEST(who_says_something_else_is_no_server),
+          TEST(who_says_nothing_takes_too_long),
+          TEST(a_server_that_dies_before_it_answers_is_an_error),
+          TEST(a_server_that_dies_in_mid_answer_is_an_error),
+          TEST(garbage_in_an_answer_is_an_error),
+          TEST(an_answer_that_never_ends_cannot_be_cancelled))
