@@ -5,7 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 #define ASYNC_IMPLEMENTATION
 #include "../../async/net/postgres.h"
-#include "../../async/group.h"
+#include "../../async/scope.h"
 
 #include "../unit/uv.h"
 
@@ -545,6 +545,32 @@ static void cancelling_ends_the_query_and_keeps_the_connection(void **state)
                 "4 ASYNC_ECANCELED twice:ASYNC_ECANCELED ASYNC_ECLOSED");
 }
 
+/* In a scope that is cancelled nothing can be waited for but the query's end. */
+struct scoped { ASYNC_FRAME; async_scope limit; };
+static ASYNC(scoped)
+{
+    ASYNC_BEGIN(scoped);
+    ASYNC_MOVE_ON_AFTER(&self->limit, ASYNC_MS(20)) {
+        ASYNC_TRY {
+            AWAIT(async_postgres_begin, &db);
+            AWAIT(ask, &db, "SELECT pg_sleep(30)");
+        } ASYNC_FINALLY {
+            AWAIT(async_postgres_rollback, &db);
+        } ASYNC_END_TRY
+    }
+    ASYNC_END_SCOPE
+    say("moved on");
+    AWAIT(async_postgres_rollback, &db);
+    AWAIT(ask, &db, "SELECT 1");
+    ASYNC_END;
+}
+static void a_cancelled_scope_keeps_the_connection(void **state)
+{
+    (void)state;
+    RUN(CO(scoped));
+    assert_said("ASYNC_ECANCELED moved on 1");
+}
+
 /* At the nth turn, wherever that is: afterwards it can be used, or is closed. */
 struct whole {
     ASYNC_FRAME;
@@ -795,6 +821,7 @@ int main(int argc, char **argv)
         TEST(transactions_are_all_or_nothing),
         TEST(notifications_come_as_a_generator),
         TEST(cancelling_ends_the_query_and_keeps_the_connection),
+        TEST(a_cancelled_scope_keeps_the_connection),
         TEST(cancelling_at_every_step_leaves_nothing),
         TEST(a_pool_outlives_the_server),
         TEST(no_memory_is_an_error),
