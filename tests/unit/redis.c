@@ -15,6 +15,7 @@
 
 /* What it answers to each piece that comes; NULL: it closes. */
 static const char *const *script;
+static int each_command;    /* whether rather one answer to each command */
 static size_t script_sizes; /* of the first answer, when it is binary */
 static struct world {
     async_server server;
@@ -24,7 +25,20 @@ static struct world {
     async_connection *client;
 } world;
 
-struct serve { ASYNC_FRAME; async_connection *client; async_bytes some; };
+static int commands_heard(void)
+{
+    int n = 0;
+    size_t i;
+    for (i = 0; i < world.heard_size; i++) n += world.heard[i] == '*';
+    return n;
+}
+
+struct serve {
+    ASYNC_FRAME;
+    async_connection *client;
+    async_bytes some;
+    int n;
+};
 static ASYNC(serve)
 {
     ASYNC_BEGIN(serve);
@@ -39,11 +53,14 @@ static ASYNC(serve)
                                : sizeof world.heard - 1;
         memcpy(world.heard, self->some.data, world.heard_size);
         if (*script == NULL) break;
-        async_stream_writer_write(&self->client->writer, *script,
-                                  script_sizes ? script_sizes
-                                               : strlen(*script));
-        script_sizes = 0;
-        script++;
+        for (self->n = each_command ? commands_heard() : 1; self->n > 0;
+             self->n--) {
+            async_stream_writer_write(&self->client->writer, *script,
+                                      script_sizes ? script_sizes
+                                                   : strlen(*script));
+            script_sizes = 0;
+            script++;
+        }
     }
     ASYNC_END;
 }
@@ -673,12 +690,14 @@ static void a_reply_that_nobody_wants_any_more_is_thrown_away(void **state)
 {
     int turns;
     (void)state;
+    each_command = 1;
     for (turns = 1; turns < 8; turns++) {
         ANSWERS(":1\r\n", ":2\r\n", ":3\r\n");
         RUN(CO(cancelled_then, turns));
         /* each of them is sent; the replies of the others arrive in turn */
         assert_said("2 3");
     }
+    each_command = 0;
 }
 
 struct middle { ASYNC_FRAME; async_task *first, *second, *third; int error; };
@@ -701,7 +720,7 @@ static void cancelling_one_of_several_leaves_the_others_theirs(void **state)
     (void)state;
     ANSWERS("", "", "");
     RUN(CO(middle));
-    assert_said("ASYNC_ECANCELED second:ASYNC_ECANCELED 1 3");
+    assert_said("ASYNC_ECANCELED second:ok 1 3");
 }
 
 static void connecting_can_be_cancelled_at_every_step(void **state)
