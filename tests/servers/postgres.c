@@ -534,7 +534,7 @@ static ASYNC(cancels)
     AWAIT(say_end, self->task, "twice");
     AWAIT(ask, &db, "SELECT 5");
     assert_true(async_loop_time(async_loop_of(co)) - self->start <
-                ASYNC_SECONDS(4));
+                ASYNC_SECONDS(20));
     ASYNC_END;
 }
 static void cancelling_ends_the_query_and_keeps_the_connection(void **state)
@@ -550,7 +550,7 @@ struct scoped { ASYNC_FRAME; async_scope limit; };
 static ASYNC(scoped)
 {
     ASYNC_BEGIN(scoped);
-    ASYNC_MOVE_ON_AFTER(&self->limit, ASYNC_MS(20)) {
+    ASYNC_MOVE_ON_AFTER(&self->limit, ASYNC_MS(200)) {
         ASYNC_TRY {
             AWAIT(async_postgres_begin, &db);
             AWAIT(ask, &db, "SELECT pg_sleep(30)");
@@ -694,14 +694,14 @@ static ASYNC(pooled)
     ASYNC_TRY {
         AWAIT_GATHER(&self->all,
                      CO(borrow, "a", "SELECT 1 FROM pg_sleep(0.03)"),
-                     CO(borrow, "b", "SELECT 1 FROM pg_sleep(0.1)"),
+                     CO(borrow, "b", "SELECT 1 FROM pg_sleep(0.5)"),
                      CO(borrow, "c"), CO(borrow, "d"));
         async_gather_clear(&self->all);
         say("idle:%d", (int)async_net_pool_idle(&pool.pool));
         /* who waits too long gives up, and nobody else is harmed */
         AWAIT_GATHER(&self->all,
                      CO(borrow, "e", "SELECT 1 FROM pg_sleep(0.05)"),
-                     CO(borrow, "f", "SELECT 1 FROM pg_sleep(0.2)"),
+                     CO(borrow, "f", "SELECT 1 FROM pg_sleep(0.6)"),
                      CO(gives_up), CO(borrow, "h"));
         async_gather_clear(&self->all);
         /* in a transaction it does not come back */
@@ -719,7 +719,7 @@ static ASYNC(pooled)
         AWAIT(borrow, "l");
         /* a restart */
         self->task = async_create_task(CO(borrow, "m", "SELECT pg_sleep(30)"));
-        AWAIT(async_sleep, ASYNC_MS(20));
+        AWAIT(async_sleep, ASYNC_MS(100));
         server("stop");
         AWAIT_JOIN(self->task);
         AWAIT(borrow, "n");
@@ -727,7 +727,7 @@ static ASYNC(pooled)
         AWAIT(borrow, "o");
         /* and a crash */
         self->task = async_create_task(CO(borrow, "p", "SELECT pg_sleep(30)"));
-        AWAIT(async_sleep, ASYNC_MS(20));
+        AWAIT(async_sleep, ASYNC_MS(100));
         server("crash");
         AWAIT_JOIN(self->task);
         server("start");
