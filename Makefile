@@ -16,9 +16,19 @@ CURL := $(shell pkg-config --cflags --libs libcurl 2>/dev/null)
 HIREDIS := $(shell pkg-config --libs hiredis 2>/dev/null)
 LIBPQ := $(shell pkg-config --cflags --libs libpq 2>/dev/null)
 
+# llhttp: a library, or the sources of Debian's node-llhttp, without warnings
+LLHTTP := $(shell pkg-config --cflags --libs libllhttp 2>/dev/null)
+ifeq ($(LLHTTP)$(wildcard /usr/share/llhttp/llhttp.c),/usr/share/llhttp/llhttp.c)
+LLHTTP_SOURCES := $(wildcard /usr/share/llhttp/*.c)
+LLHTTP_FLAGS := -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
+LLHTTP_OBJECTS := $(LLHTTP_SOURCES:/usr/share/llhttp/%.c=$(BUILD)/llhttp/%.o)
+LLHTTP := $(LLHTTP_FLAGS) $(LLHTTP_OBJECTS)
+endif
+
 VERSION := $(shell sed -n 's/^\#define CAESURA_VERSION "\(.*\)"/\1/p' async.h)
 HEADERS := $(wildcard *.h) $(shell find async -name '*.h' | sort)
-EXAMPLES := $(filter-out $(if $(CURL),,fetch_all) \
+EXAMPLES := $(filter-out $(if $(CURL),,fetch_all proxy crawler) \
+    $(if $(LLHTTP),,http_server proxy crawler) \
     $(if $(HIREDIS),,redis_counter) $(if $(LIBPQ),,postgres_query), \
     $(basename $(notdir $(wildcard examples/*.c)))) two_files
 BIN = $(BUILD)/examples
@@ -28,7 +38,7 @@ EXAMPLES := $(filter-out tls_echo,$(EXAMPLES))
 endif
 $(BIN)/tls_echo: LIBRARIES = -lssl -lcrypto
 
-.PHONY: help run test test-all conformance fuzz-asyncio deps examples bench bench-quick \
+.PHONY: help run test test-all conformance fuzz fuzz-asyncio deps examples bench bench-quick \
         bench-one bench-core bench-counts bench-deps \
         firmware-test firmware-sizes ports-test io-stress lint format install uninstall \
         clean
@@ -40,6 +50,8 @@ help:
 	@echo 'make conformance   only the comparison with CPython'"'"'s traces'
 	@echo 'make fuzz-asyncio  random programs on CPython and on Caesura, compared;'
 	@echo '                   SEED=1 N=10000; OOM=1: Caesura alone, without memory'
+	@echo 'make fuzz          T=http_server SECONDS=300: bytes at random for what reads'
+	@echo '                   from the network, with libFuzzer'
 	@echo 'make io-stress     connections by the thousand and at random, every byte'
 	@echo '                   compared, five minutes: SEED=1 SECONDS=300'
 	@echo 'make examples      build the examples, into $(BIN)'
@@ -79,7 +91,14 @@ $(BIN)/uart_shell: $(SHELL_SOURCES) $(wildcard examples/firmware/*.h) $(HEADERS)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -DASYNC_STATIC_ONLY -DBOARD_UART_HOOK \
 	    -I. -o $@ $(SHELL_SOURCES)
 
+$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -w $(LLHTTP_FLAGS) -c -o $@ $<
+
 $(BIN)/fetch_all: LIBRARIES = $(CURL)
+$(BIN)/http_server: LIBRARIES = $(LLHTTP)
+$(BIN)/proxy $(BIN)/crawler: LIBRARIES = $(LLHTTP) $(CURL)
+$(BIN)/http_server $(BIN)/proxy $(BIN)/crawler: $(LLHTTP_OBJECTS)
 $(BIN)/redis_counter: LIBRARIES = $(HIREDIS)
 $(BIN)/postgres_query: LIBRARIES = $(LIBPQ)
 $(BIN)/%: examples/%.c $(HEADERS)
@@ -105,6 +124,12 @@ fuzz-asyncio:
 	@packaging/deps test
 	@WORK='$(BUILD)/fuzz' CC=gcc tests/fuzz/run --seed $(SEED) --count $(N) \
 	    $(if $(OOM),--memory)
+
+# tests/fuzz/README.md: what reads from the network, with libFuzzer.
+SECONDS ?= 300
+fuzz:
+	@packaging/deps test
+	@WORK='$(BUILD)/fuzz-$(T)' SECONDS='$(SECONDS)' tests/fuzz/network '$(T)'
 
 # tests/io/README.md
 SECONDS ?= 300
@@ -169,6 +194,8 @@ install:
 	    install -D -m 644 "$$header" \
 	        "$(DESTDIR)$(PREFIX)/include/caesura/$$header" || exit 1; \
 	done
+	install -m 644 async/debug/caesura-gdb.py \
+	    '$(DESTDIR)$(PREFIX)/include/caesura/async/debug/'
 	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' \
 	           '$(DESTDIR)$(PREFIX)/lib/cmake/caesura'
 	for file in caesura.pc caesura-uv.pc; do \

@@ -50,6 +50,11 @@
 #define ASYNC_COROUTINES 0
 #endif
 
+/* Who reads the program's own code (tools/caesura-lint) need not read ours. */
+#ifdef ASYNC_LINT
+#undef ASYNC_IMPLEMENTATION
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -101,6 +106,9 @@ void *memset(void *to, int value, size_t size);
  *                          AVR, Cortex-M and RISC-V have them; any other part
  *                          needs them for a loop that sleeps, as whether to
  *                          sleep is decided between the two
+ * ASYNC_DEBUG              every loop begins in debug mode, and reports tell
+ *                          where a coroutine was made: async/debug/debug.h,
+ *                          which then need not be included.  For hosts
  * ASYNC_NO_LOCAL_CHECK     a local lost across an await is no longer an error
  * ASYNC_NO_SWITCH_CHECK    an await inside a switch of yours is found when it
  *                          resumes, not by the compiler
@@ -128,6 +136,9 @@ void *memset(void *to, int value, size_t size);
 
 #if !ASYNC_HOSTED && !defined(ASYNC_MALLOC) && !defined(ASYNC_NO_HEAP)
 #define ASYNC_NO_HEAP
+#endif
+#if !ASYNC_HOSTED && defined(ASYNC_DEBUG)
+#undef ASYNC_DEBUG
 #endif
 #if !ASYNC_HOSTED && !defined(ASYNC_NO_TRACEBACK)
 #define ASYNC_NO_TRACEBACK
@@ -269,13 +280,14 @@ extern "C" {
       "certificate verify failed")                                            \
     X(ASYNC_ETLSEOF, -5093, /* SSLEOFError */                                 \
       "EOF occurred in violation of protocol")                                \
-    X(ASYNC_EREDIS, -5094, "the Redis server reports an error")               \
+    X(ASYNC_EHTTP, -5094, "it is no HTTP") /* BadHttpMessage */               \
     X(ASYNC_EPOSTGRES, -5095, /* DatabaseError */                             \
       "the PostgreSQL server reports an error")                               \
     X(ASYNC_EINTEGRITY, -5096, /* IntegrityError */                           \
       "a constraint of the database is violated")                             \
     X(ASYNC_ESERIALIZATION, -5097, /* SerializationError */                   \
       "the transaction is to be tried again")                                 \
+    X(ASYNC_EREDIS, -5098, "the Redis server reports an error")               \
     X(ASYNC_ESCOPEUSED, -5100, "cancel scope has already been entered")       \
     X(ASYNC_ENOTSTARTED, -5101,                                               \
       "child exited without calling task_status.started()")                   \
@@ -439,7 +451,7 @@ typedef int16_t async_duration;
  * CO(...); its arguments are copied.  AWAIT_CO_INTO(place, name, object) takes
  * its result, which must be that of `name`; an object of another coroutine
  * raises ASYNC_EINVAL. */
-#define ASYNC_AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define ASYNC_AWAIT(...) ASYNC__AWAIT_ALONE(__VA_ARGS__, )
 #define ASYNC_AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
 #define ASYNC_AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
 #define ASYNC_AWAIT_CATCH_INTO(error, place, ...)                             \
@@ -449,7 +461,7 @@ typedef int16_t async_duration;
     ASYNC__AWAIT_CO_INTO(place, name, object)
 
 #ifndef ASYNC_NO_SHORT_NAMES
-#define AWAIT(...) ASYNC__AWAIT(__VA_ARGS__, )
+#define AWAIT(...) ASYNC__AWAIT_ALONE(__VA_ARGS__, )
 #define AWAIT_INTO(place, ...) ASYNC__AWAIT_INTO(place, __VA_ARGS__, )
 #define AWAIT_CATCH(error, ...) ASYNC__AWAIT_CATCH(error, __VA_ARGS__, )
 #define AWAIT_CATCH_INTO(error, place, ...)                                   \
@@ -1052,6 +1064,11 @@ struct async_object {
     async__size size;    /* of the frame */
     uint16_t alignment;
     uint16_t has_result;
+#ifdef ASYNC_DEBUG
+    const char *file;    /* where it was made */
+    int line;
+    unsigned serial;     /* of the thread's objects */
+#endif
 };
 
 /* A frame's kind is the size of an array that overlays its head, so that
@@ -1307,6 +1324,24 @@ static inline int async__resume(async *co)
     return async__continue(co, frame->resume(co, frame));
 }
 
+/* In debug mode an object tells where it was made, and who takes it says so. */
+#ifdef ASYNC_DEBUG
+typedef struct async__place {
+    const char *file;
+    int line;
+} async__place;
+extern __thread async__place async__made_at; /* what is made next */
+void async__object_made(async_object *object, const char *file, int line);
+void async__object_taken(const async_object *object);
+#define ASYNC__PLACE_NEXT(file_, line_)                                       \
+    (async__made_at.file = (file_), async__made_at.line = (line_))
+#define ASYNC__OBJECT(...) async__object_at(__FILE__, __LINE__, __VA_ARGS__)
+#else
+#define async__object_taken(object) ((void)0)
+#define ASYNC__PLACE_NEXT(file, line) ((void)0)
+#define ASYNC__OBJECT(...) async__object(__VA_ARGS__)
+#endif
+
 static inline ASYNC__MUST_USE async_object
 async__object(async_function *start, const void *frame, size_t size,
               size_t alignment, int has_result)
@@ -1318,8 +1353,25 @@ async__object(async_function *start, const void *frame, size_t size,
     object.size = (async__size)size;
     object.alignment = (uint16_t)alignment;
     object.has_result = (uint16_t)has_result;
+#ifdef ASYNC_DEBUG
+    object.file = NULL;
+    object.line = 0;
+    object.serial = 0;
+#endif
     return object;
 }
+#ifdef ASYNC_DEBUG
+static inline ASYNC__MUST_USE async_object
+async__object_at(const char *file, int line, async_function *start,
+                 const void *frame, size_t size, size_t alignment,
+                 int has_result)
+{
+    async_object object =
+        async__object(start, frame, size, alignment, has_result);
+    async__object_made(&object, file, line);
+    return object;
+}
+#endif
 
 /* --- what the compiler is told ------------------------------------------- */
 
@@ -1717,6 +1769,18 @@ async__object(async_function *start, const void *frame, size_t size,
 #else
 #define ASYNC__AWAIT(name, ...) ASYNC__AWAIT_CALLED(name, __VA_ARGS__)
 #endif
+/* For tools/caesura-lint, which asks for a warning of what is dropped. */
+#if defined(ASYNC_LINT) && !defined(__cplusplus)
+ASYNC__MUST_USE int async__result_of_this_await(void);
+#define ASYNC__AWAIT_ALONE(name, ...)                                         \
+    do {                                                                      \
+        __builtin_choose_expr(ASYNC__KIND(name) == 2,                         \
+                              async__result_of_this_await(), (void)0);        \
+        ASYNC__AWAIT(name, __VA_ARGS__);                                      \
+    } while (0)
+#else
+#define ASYNC__AWAIT_ALONE(name, ...) ASYNC__AWAIT(name, __VA_ARGS__)
+#endif
 #define ASYNC__AWAIT_CALLED(name, ...)                                        \
     do {                                                                      \
         ASYNC__CALL(name, __VA_ARGS__)                                        \
@@ -1788,8 +1852,8 @@ template <class Frame> struct async__held {
     }
 };
 #define ASYNC__CO(name, ...)                                                  \
-    async__object(name,                                                       \
-                  async__held<struct name>{{{{{}}}, __VA_ARGS__}}.address(),  \
+    ASYNC__OBJECT(name,                                                       \
+                  (async__held<struct name>{{{{{}}}, __VA_ARGS__}}.address()), \
                   sizeof(struct name), __alignof__(struct name),              \
                   ASYNC__KIND(name) == 2)
 #define ASYNC__GENERATOR(name, ...)                                           \
@@ -1797,7 +1861,7 @@ template <class Frame> struct async__held {
 extern "C" {
 #else
 #define ASYNC__CO(name, ...)                                                  \
-    async__object(                                                            \
+    ASYNC__OBJECT(                                                            \
         name,                                                                 \
         &(struct name){ .frame = { .is = { .head = { .state = 0 } } },        \
                         __VA_ARGS__ },                                        \
@@ -2727,6 +2791,39 @@ size_t async_stack_high_water(const async *co)
     return now > peak ? now : peak;
 }
 
+/* --- objects in debug mode ----------------------------------------------- */
+
+#ifdef ASYNC_DEBUG
+/* The last ones of the thread that nobody has taken: async/debug/debug.h tells
+ * of them when the step is over in which they were made. */
+enum { ASYNC__OBJECTS = 64 };
+typedef struct async__object_note {
+    async_function *start;
+    async__place at;
+    unsigned serial; /* 0: it was taken */
+} async__object_note;
+static __thread async__object_note async__objects[ASYNC__OBJECTS];
+static __thread unsigned async__objects_made;
+__thread async__place async__made_at;
+
+void async__object_made(async_object *object, const char *file, int line)
+{
+    async__object_note *note;
+    if (++async__objects_made == 0) async__objects_made++;
+    note = &async__objects[async__objects_made % ASYNC__OBJECTS];
+    note->start = object->start;
+    note->at.file = object->file = file;
+    note->at.line = object->line = line;
+    note->serial = object->serial = async__objects_made;
+}
+
+void async__object_taken(const async_object *object)
+{
+    async__object_note *note = &async__objects[object->serial % ASYNC__OBJECTS];
+    if (note->serial == object->serial) note->serial = 0;
+}
+#endif
+
 /* --- awaiting an object -------------------------------------------------- */
 
 async_status async__call(async *co, async_frame *caller, async_object object)
@@ -2746,6 +2843,7 @@ async_status async__call(async *co, async_frame *caller, async_object object)
         grown = 1;
     }
     memcpy(child, object.frame, object.size);
+    async__object_taken(&object);
     status = object.start(co, child);
     if (status.code != ASYNC__ENDED) {
         child->resume = object.start;
@@ -2778,6 +2876,7 @@ static int async__lay(async *co, void *memory, size_t size,
     if (first == NULL) return ASYNC_ENOMEM;
     co->flags = 0;
     memcpy(first, object.frame, object.size);
+    async__object_taken(&object);
     first->resume = object.start;
     co->top = first;
     return 0;

@@ -208,6 +208,8 @@ typedef struct async_exception_context {
     async_future *future; /* the future or task, for its name */
     async_handle *handle; /* the callback's, if the caller gave one */
     const char *name;     /* the coroutine's, if it is about one */
+    const char *file;     /* where that, or the task, was made, and the line: */
+    int line;             /* in debug mode, async/debug/debug.h */
 } async_exception_context;
 
 /* Returns 0, or an error of its own, which is written to stderr. */
@@ -590,7 +592,10 @@ enum { ASYNC__POOL_STEP = 8, ASYNC__POOL_CLASSES = 64,
        /* Tasks have a class of their own.  What lies between two coroutines
         * in memory is what the processor fetches in vain when it guesses that
         * the next one follows. */
-       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES };
+       ASYNC__POOL_TASKS = ASYNC__POOL_CLASSES,
+       /* What connections read into comes and goes with what is sent: some of
+        * it is kept, or the system would be asked for it again each time. */
+       ASYNC__SPARE_SIZE = 4096, ASYNC__SPARES = 128 };
 #define ASYNC__POOL_CLASS(size) (((size_t)(size)-1) / ASYNC__POOL_STEP)
 typedef struct async__pool {
     struct {
@@ -599,7 +604,45 @@ typedef struct async__pool {
         size_t slab; /* the size of the next one */
     } classes[ASYNC__POOL_CLASSES + 1];
     void *slabs;
+    void *spare; /* a list of ASYNC__SPARE_SIZE, and how many they are */
+    unsigned spares;
 } async__pool;
+#endif
+
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+/* Who looks on (async/debug/watch.h) runs the loop's turns in our place, one
+ * node after the other.  So who is not looked at pays for it once a turn, and
+ * nothing in between. */
+struct async_task;
+typedef struct async__onlooker {
+    void (*turn)(async_loop *loop, int waited);
+    void (*touched)(async_loop *loop); /* between turns, by libuv's callbacks */
+    void (*made)(async_loop *loop, struct async_task *task);
+    /* Where a task was made, or NULL, and since when it does what it does, or
+     * ASYNC_NO_WAIT. */
+    const char *(*place)(const async_loop *loop, const async_future *task,
+                         int *line, async_time *since);
+    void (*close)(async_loop *loop);
+} async__onlooker;
+/* What the nodes of who waits for several things at once finish: a list to
+ * which a header adds its own, for async_dump_tree(). */
+typedef struct async__awaits {
+    void (*run)(async_node *node);
+    const async_future *(*waiter)(const async_node *node);
+    struct async__awaits *next;
+} async__awaits;
+extern async__awaits *async__all_awaits;
+#define ASYNC__AWAITS(name, run_, waiter_)                                    \
+    __attribute__((constructor)) static void name(void)                       \
+    {                                                                         \
+        static async__awaits awaits;                                          \
+        awaits.run = (run_);                                                  \
+        awaits.waiter = (waiter_);                                            \
+        awaits.next = async__all_awaits;                                      \
+        async__all_awaits = &awaits;                                          \
+    }
+/* Told of every new loop; set by async/debug/debug.h. */
+extern void (*async__loop_made)(async_loop *loop);
 #endif
 
 #ifdef ASYNC_STATIC_ONLY
@@ -654,6 +697,9 @@ struct async_loop {
     int (*factory)(async_loop *loop, struct async_task *task, void *argument);
     void *factory_argument;
     async_node *remote;   /* from other threads, newest first; atomic */
+#if ASYNC_HOSTED
+    const struct async__onlooker *onlooker; /* or NULL */
+#endif
     async__pool pool;
     async_link *gone[ASYNC__POOL_CLASSES]; /* tasks that have, by size */
 #if ASYNC_TIME_BITS != 64
@@ -1124,11 +1170,28 @@ void *async__pool_carve(async_loop *loop, size_t which)
 void *async__allocate_large(async_loop *loop, size_t size)
 {
     if (loop->allocator == NULL || loop->closed) return NULL;
+#ifndef ASYNC_NO_POOL
+    if (size == ASYNC__SPARE_SIZE && loop->pool.spare != NULL) {
+        void **spare = (void **)loop->pool.spare;
+        loop->pool.spare = *spare;
+        loop->pool.spares--;
+        return spare;
+    }
+#endif
     return loop->allocator->allocate(loop->allocator->context, size);
 }
 
 void async__release_large(async_loop *loop, void *memory, size_t size)
 {
+#ifndef ASYNC_NO_POOL
+    if (size == ASYNC__SPARE_SIZE && loop->pool.spares < ASYNC__SPARES &&
+        !loop->closed) {
+        *(void **)memory = loop->pool.spare;
+        loop->pool.spare = memory;
+        loop->pool.spares++;
+        return;
+    }
+#endif
     loop->allocator->release(loop->allocator->context, memory, size);
 }
 
@@ -1141,6 +1204,12 @@ static void async__pool_close(async_loop *loop)
         async__slab *next = slab->next;
         loop->allocator->release(loop->allocator->context, slab, slab->size);
         slab = next;
+    }
+    while (loop->pool.spare != NULL) {
+        void *next = *(void **)loop->pool.spare;
+        loop->allocator->release(loop->allocator->context, loop->pool.spare,
+                                 ASYNC__SPARE_SIZE);
+        loop->pool.spare = next;
     }
     memset(&loop->pool, 0, sizeof loop->pool);
     memset(loop->gone, 0, sizeof loop->gone);
@@ -1914,6 +1983,12 @@ static void async__turn(async_loop *loop, int waited)
                    (loop->always | loop->stopping ? ASYNC__POLL : 0);
     loop->soonest = ASYNC__UNKNOWN;
     async__after_poll(loop, waited);
+#if ASYNC_HOSTED
+    if (ASYNC__UNLIKELY(loop->onlooker != NULL)) {
+        loop->onlooker->turn(loop, waited);
+        return;
+    }
+#endif
     if (ASYNC__UNLIKELY(!async__list_empty(&loop->due))) {
         /* Timers belong to this iteration: no further one before them. */
         loop->attend = ASYNC__POLL;
@@ -2002,6 +2077,11 @@ int async_loop_is_closed(const async_loop *loop)
     return ASYNC__IS_CLOSED(loop);
 }
 
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+void (*async__loop_made)(async_loop *loop);
+async__awaits *async__all_awaits;
+#endif
+
 void async_loop_init(async_loop *loop, const async_backend *backend,
                      const async_allocator *allocator, unsigned flags)
 {
@@ -2038,6 +2118,9 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
     async__task_allocator = async__pool_of_task;
     async__task_stack = async__task_stack_start;
 #endif
+#if ASYNC_HOSTED
+    if (async__loop_made != NULL) async__loop_made(loop);
+#endif
 #endif
 }
 
@@ -2062,6 +2145,9 @@ int async_loop_close(async_loop *loop)
     if (!dropped && async_loop_count_tasks(loop) > 0)
         async__report(loop, "the loop was closed before all task handles were "
                       "released", 0, NULL, NULL);
+#if ASYNC_HOSTED
+    if (loop->onlooker != NULL) loop->onlooker->close(loop);
+#endif
     loop->closed = 1;
     async__pool_close(loop);
     return 0;
@@ -2334,15 +2420,19 @@ int async_loop_default_exception_handler(
     async_loop *loop, const async_exception_context *context, void *argument)
 {
 #if ASYNC_HOSTED
-    char what[256], name[64];
+    char what[512], name[64], line[16];
     const char *of = context->name;
     (void)argument;
     (void)loop;
     if (of == NULL && context->future != NULL &&
         (context->future->kind & ASYNC__KIND_MASK) == ASYNC__TASK)
         of = async__task_name(context->future, name, sizeof name);
-    snprintf(what, sizeof what, "caesura: %s%s%s", context->message,
-             of != NULL ? ": " : "", of != NULL ? of : "");
+    snprintf(line, sizeof line, ":%d)", context->line);
+    snprintf(what, sizeof what, "caesura: %s%s%s%s%s%s", context->message,
+             of != NULL ? ": " : "", of != NULL ? of : "",
+             context->file != NULL ? " (made at " : "",
+             context->file != NULL ? context->file : "",
+             context->file != NULL ? line : "");
     if (context->error == 0) {
         fprintf(stderr, "%s\n", what);
     } else {
@@ -2372,6 +2462,16 @@ void async_loop_call_exception_handler(async_loop *loop,
                                        const async_exception_context *context)
 {
     int error;
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+    async_exception_context placed;
+    if (loop->onlooker != NULL && context->future != NULL &&
+        context->file == NULL) {
+        placed = *context;
+        placed.file = loop->onlooker->place(loop, context->future,
+                                            &placed.line, NULL);
+        context = &placed;
+    }
+#endif
     if (loop->handler == NULL) {
         async_loop_default_exception_handler(loop, context, NULL);
         return;

@@ -720,9 +720,11 @@ static inline async_task *async_loop_create_task(async_loop *loop,
                                                  async_object object)
 {
     async_frame *first;
-    async_task *task =
-        async__task_make(loop, object.start, object.size, object.alignment,
-                         &first);
+    async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
+    task = async__task_make(loop, object.start, object.size, object.alignment,
+                            &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
@@ -793,6 +795,7 @@ static inline int async_task_cancelling(const async_task *task)
         ASYNC__ASSERT(ASYNC__KIND(name) < 3,                                  \
                       "this is a generator: iterate it with ASYNC_FOR");      \
         (void)sizeof((handle).frame_type = (struct name *)0); /* type check */ \
+        ASYNC__PLACE_NEXT(__FILE__, __LINE__);                                \
         (handle).task = make((whom), name, sizeof(struct name),               \
                              __alignof__(struct name), &async__first);        \
         if (ASYNC__UNLIKELY((handle).task == NULL)) {                         \
@@ -1371,6 +1374,9 @@ static inline void async__task_enter(async_task *task, async *co,
     last->next = &task->all;
     loop->tasks.prev = &task->all;
     if (ASYNC__UNLIKELY(loop->contexts)) async__task_inherit(task);
+#ifdef ASYNC_DEBUG
+    if (loop->onlooker != NULL) loop->onlooker->made(loop, task);
+#endif
     if (ASYNC__LIKELY(loop->factory == NULL)) async__ready(loop, &co->node);
 }
 
@@ -1393,6 +1399,10 @@ void async__never_awaited(async_loop *loop, async_function *start, int why)
     context.message = "a coroutine was never awaited";
     context.error = why;
     if (start != NULL) context.name = async__name_of(start);
+#ifdef ASYNC_DEBUG
+    context.file = async__made_at.file;
+    context.line = async__made_at.line;
+#endif
     if (loop != NULL)
         async_loop_call_exception_handler(loop, &context);
     else
@@ -1492,6 +1502,8 @@ async_task *async__create(async_loop *loop, async_object object,
     int (*factory)(async_loop *, async_task *, void *);
     async_frame *first;
     async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
     if (loop == NULL) {
         async__never_awaited(NULL, object.start, ASYNC_ENOLOOP);
         return NULL;
@@ -2825,6 +2837,10 @@ int async_runner_close(async_runner *runner)
 #ifdef __cplusplus
 #pragma GCC diagnostic pop
 }
+#endif
+
+#if defined(ASYNC_DEBUG) && !defined(CAESURA_WATCH_H)
+#include "async/debug/debug.h"
 #endif
 
 #endif /* ASYNC_IMPLEMENTATION */

@@ -20,7 +20,7 @@
  * AVR and 200 on Cortex-M, and what `put` takes.  Who does not include it pays
  * nothing.
  *
- *   DUMP               all tasks, one task
+ *   DUMP               all tasks, one task, the tree of who awaits whom
  *   STATE              the same to ask for: state, what it waits for, stack
  *   PRIVATE
  *
@@ -78,7 +78,11 @@ enum {
                             * before it has started.  With ASYNC_NO_NAMES the
                             * line alone */
     ASYNC_DUMP_STACK = 8,
-    ASYNC_DUMP_ALL = 15
+    ASYNC_DUMP_SINCE = 16, /* for how long it has done what it does; of a loop
+                            * that is watched, async/debug/watch.h */
+    ASYNC_DUMP_MADE = 32,  /* where it was made, when compiled with
+                            * -DASYNC_DEBUG */
+    ASYNC_DUMP_ALL = 63
 };
 
 /* All tasks that have not ended, in the order of their creation; those in a
@@ -93,9 +97,30 @@ void async_dump_tasks(const async_loop *loop, unsigned parts,
 void async_dump_task(const async_task *task, unsigned parts,
                      async_dump_put *put, void *argument);
 
+/* The same as a tree: under a task stand those that it awaits, two columns
+ * further in.
+ *
+ *     Task-1 main: waiting for async_gather
+ *       Task-2 fetch: sleeping until 2.000 s
+ *       Task-3 fetch: waiting for Task-4 connect
+ *         Task-4 connect: waiting for async_tcp_connect
+ *
+ * Awaited are: a task; those of a gather, of async_wait(), async_as_completed(),
+ * a selection, a shield; those of a task group or a nursery whose block waits
+ * for its end.  A task that several await stands under the first.  Tasks that
+ * wait for each other in a circle stand behind all others, under the words
+ * "in a circle:".
+ * Returns  0; ASYNC_ENOMEM: then nothing was put.  On the heap it takes 32 to
+ *          56 bytes a task from the loop's allocator, and gives them back; with
+ *          ASYNC_STATIC_ONLY it takes none, and O(n * n) time.
+ * Counterpart: python -m asyncio pstree. */
+int async_dump_tree(const async_loop *loop, unsigned parts,
+                    async_dump_put *put, void *argument);
+
 #if ASYNC_HOSTED
 /* To a file, stderr say, whose errors are ferror()'s. */
 void async_dump_tasks_to(const async_loop *loop, unsigned parts, FILE *file);
+int async_dump_tree_to(const async_loop *loop, unsigned parts, FILE *file);
 #endif
 
 /* ------------------------------------------------------------------------
@@ -120,6 +145,10 @@ async_time async_task_sleeps_until(const async_task *task);
 /* The future, task (&task->future) or operation that it waits for; NULL when it
  * waits for none, or in the line of a queue.  Counterpart: Task._fut_waiter. */
 const async_future *async_task_waits_for(const async_task *task);
+
+/* The task that awaits it, the first of several, as async_dump_tree() has it;
+ * NULL for none. */
+const async_task *async_task_awaited_by(const async_task *task);
 
 /* Bytes of frame stack that it has now; beside async_task_stack_used() and
  * async_task_stack_high_water(). */
@@ -417,6 +446,50 @@ static void async__dump_state(const async__dump *to, const async_task *task,
 #endif
 }
 
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY) && ASYNC_TIME_BITS == 64
+static void async__dump_seconds(const async__dump *to, async_time time)
+{
+    uint32_t thousandths = (uint32_t)(time / 1000000 % 1000);
+    async__dump_number(to, (uint32_t)(time / 1000000000));
+    async__dump_text(to, thousandths < 10    ? ".00"
+                         : thousandths < 100 ? ".0"
+                                             : ".");
+    async__dump_number(to, thousandths);
+    async__dump_text(to, " s");
+}
+
+/* What is known of a loop that is watched. */
+static void async__dump_since(const async__dump *to, const async_task *task)
+{
+    const async_loop *loop = task->future.loop;
+    async_time since;
+    if (loop->onlooker == NULL || async_task_done(task)) return;
+    (void)loop->onlooker->place(loop, &task->future, NULL, &since);
+    if (since == ASYNC_NO_WAIT) return;
+    async__dump_text(to, ", for ");
+    async__dump_seconds(to, loop->backend->now((async_loop *)(uintptr_t)loop) -
+                                since);
+}
+static void async__dump_made(const async__dump *to, const async_task *task)
+{
+    const async_loop *loop = task->future.loop;
+    const char *file, *at;
+    int line = 0;
+    if (loop->onlooker == NULL) return;
+    file = loop->onlooker->place(loop, &task->future, &line, NULL);
+    if (file == NULL) return;
+    for (at = file; *at != '\0'; at++)
+        if (*at == '/' || *at == '\\') file = at + 1;
+    async__dump_text(to, "; made at ");
+    async__dump_text(to, file);
+    async__dump_text(to, ":");
+    async__dump_number(to, (uint32_t)line);
+}
+#else
+#define async__dump_since(to, task) ((void)0)
+#define async__dump_made(to, task) ((void)0)
+#endif
+
 enum { ASYNC__DUMP_END = 8 }; /* frames at either end of a long chain */
 
 /* A frame knows its caller alone, so each is looked for from the innermost. */
@@ -453,6 +526,8 @@ void async_dump_task(const async_task *task, unsigned parts,
     async__dump_name(to, task, "");
     async__dump_text(to, ": ");
     async__dump_state(to, task, state);
+    if (parts & ASYNC_DUMP_SINCE && state != ASYNC_TASK_UNUSED)
+        async__dump_since(to, task);
     if (state != ASYNC_TASK_UNUSED) {
         if (parts & ASYNC_DUMP_FRAMES && state != ASYNC_TASK_DONE)
             async__dump_frames(to, task->co,
@@ -466,6 +541,7 @@ void async_dump_task(const async_task *task, unsigned parts,
             async__dump_text(to, ", at most ");
             async__dump_number(to, (uint32_t)async_task_stack_high_water(task));
         }
+        if (parts & ASYNC_DUMP_MADE) async__dump_made(to, task);
     }
     async__dump_text(to, "\n");
 }
@@ -478,6 +554,230 @@ void async_dump_tasks(const async_loop *loop, unsigned parts,
         async_dump_task(task, parts, put, argument);
 }
 
+/* --- the tree ------------------------------------------------------------ */
+
+/* The future that a node finishes, of those that wait for several at once.
+ * Headers beyond task.h tell of theirs
+ * (ASYNC__AWAITS). */
+static const async_future *async__dump_waiter(const async_node *node)
+{
+#ifndef ASYNC_STATIC_ONLY
+    if (node->run == async__child_done) {
+        const async__member *child = (const async__member *)(const void *)node;
+        return &child->gathering->outer.future;
+    }
+    if (node->run == async__until_done_wake)
+        return &((const struct async__until_done
+                      *)(const void *)((const char *)node -
+                                       offsetof(struct async__until_done,
+                                                done)))
+                    ->waiter;
+    if (node->run == async__shield_inner_done)
+        return &((const struct async_shield
+                      *)(const void *)((const char *)node -
+                                       offsetof(struct async_shield,
+                                                inner_done)))
+                    ->outer;
+#endif
+    if (node->run == async__wait_done) {
+        const async_waited *item =
+            (const async_waited *)(const void *)((const char *)node -
+                                                 offsetof(async_waited, node));
+        return &((const struct async_wait *)item->owner)->waiter;
+    }
+    if (node->run == async__as_completed_done) {
+        const async_waited *item =
+            (const async_waited *)(const void *)((const char *)node -
+                                                 offsetof(async_waited, node));
+        return &((const struct async_as_completed *)item->owner)->waiter;
+    }
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+    {
+        const async__awaits *known = async__all_awaits;
+        for (; known != NULL; known = known->next)
+            if (known->run == node->run) return known->waiter(node);
+    }
+#endif
+    return NULL;
+}
+
+const async_task *async_task_awaited_by(const async_task *task)
+{
+    const async_future *future = &task->future;
+    int depth = 100; /* of gathers inside gathers */
+    while (future != NULL && future->state == ASYNC__PENDING && depth-- > 0) {
+        const async_link *link = future->waiters.next;
+        const async_future *further = NULL;
+        if (link == NULL) return NULL;
+        for (; link != &future->waiters && further == NULL; link = link->next) {
+            const async_node *node = (const async_node *)(const void *)link;
+            if (async__is_step(node))
+                return (const async_task *)async__owner(
+                    (const async *)(const void *)node);
+            further = async__dump_waiter(node);
+        }
+        future = further;
+    }
+    return NULL;
+}
+
+static void async__dump_in(const async__dump *to, const async_task *task,
+                           size_t depth)
+{
+    while (depth-- > 0) async__dump_text(to, "  ");
+    async_dump_task(task, to->parts, to->put, to->argument);
+}
+
+#ifdef ASYNC_STATIC_ONLY
+/* The next one behind `task` in the list of all that `parent` awaits. */
+static const async_task *async__dump_next(const async_loop *loop,
+                                          const async_task *task,
+                                          const async_task *parent)
+{
+    while ((task = async_all_tasks(loop, task)) != NULL)
+        if (async_task_awaited_by(task) == parent) return task;
+    return NULL;
+}
+
+/* Whether it awaits itself, by others. */
+static int async__dump_circles(const async_task *task)
+{
+    const async_task *slow = task, *fast = task;
+    for (;;) {
+        fast = async_task_awaited_by(fast);
+        if (fast == NULL) return 0;
+        fast = async_task_awaited_by(fast);
+        if (fast == NULL) return 0;
+        slow = async_task_awaited_by(slow);
+        if (slow == fast) return 1;
+    }
+}
+
+int async_dump_tree(const async_loop *loop, unsigned parts,
+                    async_dump_put *put, void *argument)
+{
+    async__dump dump;
+    const async_task *task = async__dump_next(loop, NULL, NULL), *next;
+    const char *words = "in a circle:\n";
+    size_t depth = 0;
+    dump.put = put;
+    dump.argument = argument;
+    dump.parts = parts;
+    while (task != NULL) {
+        async__dump_in(&dump, task, depth);
+        next = async__dump_next(loop, NULL, task);
+        if (next != NULL) depth++;
+        while (next == NULL) {
+            const async_task *parent = async_task_awaited_by(task);
+            next = async__dump_next(loop, task, parent);
+            if (parent == NULL) break;
+            if (next == NULL) {
+                task = parent;
+                depth--;
+            }
+        }
+        task = next;
+    }
+    while ((task = async_all_tasks(loop, task)) != NULL)
+        if (async__dump_circles(task)) {
+            async__dump_text(&dump, words);
+            words = "";
+            async__dump_in(&dump, task, 1);
+        }
+    return 0;
+}
+#else
+typedef struct async__tree {
+    const async_task *task;
+    uint32_t parent, child, last, next; /* by their places, from 1 */
+    uint32_t shown;
+} async__tree;
+
+static uint32_t *async__tree_find(uint32_t *table, size_t room,
+                                  const async__tree *tree,
+                                  const async_task *task)
+{
+    size_t at = ((uintptr_t)task >> 3) * (size_t)2654435761u & (room - 1);
+    while (table[at] != 0 && tree[table[at]].task != task)
+        at = (at + 1) & (room - 1);
+    return &table[at];
+}
+
+static void async__tree_show(const async__dump *to, async__tree *tree,
+                             uint32_t at, size_t depth)
+{
+    uint32_t top = at;
+    for (;;) {
+        tree[at].shown = 1;
+        async__dump_in(to, tree[at].task, depth);
+        if (tree[at].child != 0 && !tree[tree[at].child].shown) {
+            at = tree[at].child;
+            depth++;
+            continue;
+        }
+        while (at != top &&
+               (tree[at].next == 0 || tree[tree[at].next].shown)) {
+            at = tree[at].parent;
+            depth--;
+        }
+        if (at == top) return;
+        at = tree[at].next;
+    }
+}
+
+int async_dump_tree(const async_loop *loop, unsigned parts,
+                    async_dump_put *put, void *argument)
+{
+    const async_task *task = NULL;
+    const async_allocator *allocator = loop->allocator;
+    uint32_t count = 0, i;
+    size_t room = 2, size;
+    async__tree *tree;
+    uint32_t *table;
+    async__dump dump;
+    const char *words = "in a circle:\n";
+    dump.put = put;
+    dump.argument = argument;
+    dump.parts = parts;
+    while ((task = async_all_tasks(loop, task)) != NULL) count++;
+    if (count == 0) return 0;
+    while (room < (size_t)count * 2) room *= 2;
+    size = (size_t)(count + 1) * sizeof *tree + room * sizeof *table;
+    if (allocator == NULL) return ASYNC_ENOMEM;
+    tree = (async__tree *)allocator->allocate(allocator->context, size);
+    if (tree == NULL) return ASYNC_ENOMEM;
+    memset(tree, 0, size);
+    table = (uint32_t *)(void *)(tree + count + 1);
+    for (i = 1, task = NULL; i <= count; i++) {
+        tree[i].task = task = async_all_tasks(loop, task);
+        *async__tree_find(table, room, tree, task) = i;
+    }
+    for (i = 1; i <= count; i++) {
+        const async_task *parent = async_task_awaited_by(tree[i].task);
+        async__tree *above;
+        if (parent == NULL) continue;
+        tree[i].parent = *async__tree_find(table, room, tree, parent);
+        above = &tree[tree[i].parent];
+        if (above == tree) continue; /* not of this loop */
+        if (above->last != 0)
+            tree[above->last].next = i;
+        else
+            above->child = i;
+        above->last = i;
+    }
+    for (i = 1; i <= count; i++)
+        if (tree[i].parent == 0) async__tree_show(&dump, tree, i, 0);
+    for (i = 1; i <= count; i++)
+        if (!tree[i].shown) {
+            async__dump_text(&dump, words);
+            words = "";
+            async__tree_show(&dump, tree, i, 1);
+        }
+    allocator->release(allocator->context, tree, size);
+    return 0;
+}
+#endif
+
 #if ASYNC_HOSTED
 static void async__dump_put_to(const char *text, void *file)
 {
@@ -487,6 +787,11 @@ static void async__dump_put_to(const char *text, void *file)
 void async_dump_tasks_to(const async_loop *loop, unsigned parts, FILE *file)
 {
     async_dump_tasks(loop, parts, async__dump_put_to, file);
+}
+
+int async_dump_tree_to(const async_loop *loop, unsigned parts, FILE *file)
+{
+    return async_dump_tree(loop, parts, async__dump_put_to, file);
 }
 #endif
 

@@ -191,8 +191,11 @@ static inline async_task *async_group_spawn(async_task_group *group,
                                             async_object object)
 {
     async_frame *first;
-    async_task *task = async__group_make(group, object.start, object.size,
-                                         object.alignment, &first);
+    async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
+    task = async__group_make(group, object.start, object.size,
+                             object.alignment, &first);
     if (task == NULL) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
@@ -314,6 +317,17 @@ void async__group_member_done(async_node *node)
     }
     async__unshare(&task->future); /* and with it the member */
 }
+
+#if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY)
+static const async_future *async__group_waiter(const async_node *node)
+{
+    const async_task_group *group =
+        ((const async__group_member *)(const void *)node)->group;
+    return group->waiting ? &group->ended : NULL;
+}
+ASYNC__AWAITS(async__group_awaits, async__group_member_done,
+              async__group_waiter)
+#endif
 
 int async__group_refuses(async_task_group *group, async_function *start)
 {

@@ -291,6 +291,19 @@ static void async__nursery_child_done(async_node *node)
     async__unshare(future);
 }
 
+#if ASYNC_HOSTED
+/* One that has not started tells who starts it. */
+static const async_future *async__nursery_waiter(const async_node *node)
+{
+    const async__nursery_child *child =
+        (const async__nursery_child *)(const void *)node;
+    if (child->starting != NULL) return &child->starting->operation.future;
+    return child->member.group->waiting ? &child->member.group->ended : NULL;
+}
+ASYNC__AWAITS(async__nursery_awaits, async__nursery_child_done,
+              async__nursery_waiter)
+#endif
+
 static async_task *async__nursery_bear(async_nursery *nursery,
                                        async_function *start, size_t size,
                                        size_t alignment, async_frame **first,
@@ -337,8 +350,11 @@ void async__nursery_made(async_nursery *nursery, async_task *task)
 async_task *async_nursery_spawn(async_nursery *nursery, async_object object)
 {
     async_frame *first;
-    async_task *task = async__nursery_make(nursery, object.start, object.size,
-                                           object.alignment, &first);
+    async_task *task;
+    ASYNC__PLACE_NEXT(object.file, object.line);
+    async__object_taken(&object);
+    task = async__nursery_make(nursery, object.start, object.size,
+                               object.alignment, &first);
     if (task == NULL) return NULL;
     memcpy(first, object.frame, object.size);
     first->resume = object.start;
@@ -374,6 +390,8 @@ static int async__nursery_start(async *co, async_nursery *nursery,
 {
     async_frame *first;
     async_task *task;
+    ASYNC__PLACE_NEXT(object->file, object->line);
+    async__object_taken(object);
     if (!(co->flags & ASYNC__IS_TASK) || starting->child != NULL) {
         async__raised(co, co->flags & ASYNC__IS_TASK ? ASYNC_EBUSY
                                                      : ASYNC_ENOTASK);

@@ -167,6 +167,14 @@ int async__select_each(async_selection *selection, int count, ...)
     return error;
 }
 
+static size_t async__select_number(const async_selection *selection,
+                                   const async__member *child)
+{
+    size_t i = 0;
+    while (async__child_of(&selection->all, i) != child) i++;
+    return i;
+}
+
 /* One has ended: the first, or perhaps the last. */
 static void async__select_done(async_node *node)
 {
@@ -176,17 +184,28 @@ static void async__select_done(async_node *node)
     node->link.prev = NULL;
     selection->left--;
     if (selection->first == 0)
-        selection->first = (size_t)(child - selection->all.children) + 1;
+        selection->first = async__select_number(selection, child) + 1;
     else if (selection->left > 0)
         return;
     async__wake_waiter(&selection->waiter);
 }
 
+#if ASYNC_HOSTED
+static const async_future *async__select_waiter(const async_node *node)
+{
+    return &((const async_selection *)(const void *)((const async__member
+                                                          *)(const void *)node)
+                 ->gathering)
+                ->waiter;
+}
+ASYNC__AWAITS(async__select_awaits, async__select_done, async__select_waiter)
+#endif
+
 static void async__select_cancel(async_selection *selection)
 {
     uint32_t i;
     for (i = 0; i < selection->all.count; i++)
-        (void)async_future_cancel(selection->all.children[i].future);
+        (void)async_future_cancel(async__child_of(&selection->all, i)->future);
 }
 
 /* Begins, if it can: 0, or raised. */
@@ -214,7 +233,7 @@ static int async__select_begin(async *co, async_selection *selection)
     selection->left = selection->all.count;
     async_future_init(&selection->waiter, async_loop_of(co));
     for (i = 0; i < selection->all.count; i++) {
-        async__member *child = &selection->all.children[i];
+        async__member *child = async__child_of(&selection->all, i);
         child->node.run = async__select_done;
         if (child->future->state == ASYNC__PENDING)
             async__list_append(&child->future->waiters, &child->node.link);
@@ -252,7 +271,7 @@ static int async__select_end(async *co, async_selection *selection)
     if (selection->error) {
         co->error = selection->error; /* on its way again, and noted already */
     } else {
-        winner = selection->all.children[selection->first - 1].future;
+        winner = async__child_of(&selection->all, selection->first - 1)->future;
         if (winner->error == 0) return 0;
         async__take_error(co, winner);
     }

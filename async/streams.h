@@ -681,9 +681,11 @@ static int async__reader_find(async_stream_reader *reader,
                               const async_bytes *separators, size_t count,
                               size_t searched, size_t *start, size_t *end)
 {
-    const char *data = reader->buffer + reader->begin;
+    const char *data; /* of one that has no buffer nothing is held */
     size_t held = reader->end - reader->begin, i;
     *end = 0;
+    if (held == 0) return 0;
+    data = reader->buffer + reader->begin;
     for (i = 0; i < count && searched < held; i++) {
         const char *found =
             async__find(data + searched, held - searched, &separators[i]);

@@ -81,7 +81,7 @@ static inline unsigned bench_milliseconds(void)
  * is not what is measured. */
 static inline void *bench_memory(size_t size)
 {
-    volatile char *memory = calloc(size, 1);
+    volatile char *memory = (volatile char *)calloc(size, 1);
     size_t i;
     if (memory == NULL) {
         fprintf(stderr, "no memory\n");

@@ -4,8 +4,14 @@
  * Usage: echo_server [PORT]     (0, the default, takes a free one)
  *
  * Try it: nc 127.0.0.1 PORT, or the example echo_client.
+ *
+ * Compiled with -DWITH_URING, and linked with -luring, it has its sockets on
+ * Linux's io_uring, if the kernel lets it.
  */
 #define ASYNC_IMPLEMENTATION
+#ifdef WITH_URING
+#include "../async/uring/loop.h"
+#endif
 #include "../async/uv/loop.h"
 #include "../async/uv/tcp.h"
 
@@ -81,7 +87,11 @@ static ASYNC(program)
 
 int main(int argc, char **argv)
 {
-    int error = async_run(CO(program, argc > 1 ? atoi(argv[1]) : 0));
+    int error;
+#ifdef WITH_URING
+    if (async_uring_enable() != 0) printf("no io_uring here\n");
+#endif
+    error = async_run(CO(program, argc > 1 ? atoi(argv[1]) : 0));
     printf("served %ld clients, up to %ld at once, %lld bytes\n", echo.served,
            echo.most, echo.bytes);
     /* Ctrl-C is how it is meant to end. */

@@ -89,10 +89,34 @@ static void async__listener_on_connection(uv_stream_t *handle, int status)
 
 int async__listener_start(async_listener *listener, int backlog)
 {
+    async_stream *stream = &listener->stream;
+    int error = async__stream_join(stream);
     listener->pending = listener->error = 0;
-    return uv_listen(&listener->stream.handle.stream,
-                     backlog > 0 ? backlog : 128,
-                     async__listener_on_connection);
+    if (backlog <= 0) backlog = 128;
+    if (error) return error;
+    if (stream->socket == NULL)
+        return uv_listen(&stream->handle.stream, backlog,
+                         async__listener_on_connection);
+    return async__stream_carrier(stream)->listen(
+        stream->socket, backlog, async__listener_on_connection);
+}
+
+static void async__listener_wait(async_listener *listener,
+                                 async_operation *arrival)
+{
+    async_stream *stream = &listener->stream;
+    if (stream->socket != NULL)
+        async__stream_carrier(stream)->accept_more(stream->socket);
+    async__stream_wait(stream, arrival);
+}
+
+static int async__listener_take(async_listener *listener, async_stream *client)
+{
+    async_stream *stream = &listener->stream;
+    listener->pending--;
+    if (stream->socket == NULL)
+        return uv_accept(&stream->handle.stream, &client->handle.stream);
+    return async__stream_carrier(stream)->accept(stream->socket, client);
 }
 
 ASYNC(async_listener_accept)
@@ -109,7 +133,7 @@ ASYNC(async_listener_accept)
             self->listener->error = 0;
             ASYNC_RAISE(self->error);
         }
-        async__stream_wait(&self->listener->stream, &self->arrival);
+        async__listener_wait(self->listener, &self->arrival);
         ASYNC__WAIT_FOR(&self->arrival.future);
         if (self->listener->stream.waiter == &self->arrival)
             self->listener->stream.waiter = NULL;
@@ -122,9 +146,7 @@ ASYNC(async_listener_accept)
     self->error = async__stream_open(self->stream, co,
                                      self->listener->stream.handle.any.type);
     if (self->error) ASYNC_RAISE(self->error);
-    self->listener->pending--;
-    self->error = uv_accept(&self->listener->stream.handle.stream,
-                            &self->stream->handle.stream);
+    self->error = async__listener_take(self->listener, self->stream);
     if (self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);

@@ -64,6 +64,8 @@ struct async_uv_loop {
     unsigned interrupt_takers; /* of the program's, for SIGINT: signal.h */
     char *read_buffer;    /* for transports, when the first of them reads */
     size_t clients;       /* of servers, whose memory is the loop's */
+    const struct async__carrier *carrier; /* NULL: libuv carries all bytes */
+    struct async__ring *ring;             /* that one's; NULL at first */
     unsigned char owns, closing;
     /* What poll.h watches, by descriptor: a hash table, and its first size. */
     struct async__poll **polls, *few_polls[8];
@@ -132,6 +134,53 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
 /* Adds to what is closed with the loop: run() begins to.  Take it out, with
  * async__unlink() unless link.prev is NULL, when it is closed. */
 void async__uv_opened(async_loop *loop, async_node *resource);
+
+/* What carries the bytes of sockets in libuv's place, if a loop that has its
+ * own uv_loop_t is to have that: async/uring/loop.h.  Its functions do what
+ * libuv's of these names do, and call back as those; `socket` is what `join`
+ * has made of a stream. */
+struct async_stream;
+struct async__socket;
+typedef struct async__carrier {
+    int (*poll)(async_uv_loop *loop, async_time deadline);
+    void (*close)(async_uv_loop *loop); /* all sockets are closing */
+    int (*carries)(const async_uv_loop *loop, int fd);
+    /* When a stream is first used.  Returns 0, with stream->socket or without
+     * for what is left to libuv; or an error. */
+    int (*join)(struct async_stream *stream);
+    int (*read_start)(struct async__socket *socket, uv_alloc_cb allocate,
+                      uv_read_cb read);
+    void (*read_stop)(struct async__socket *socket);
+    int (*try_write)(struct async__socket *socket, const uv_buf_t *buffers,
+                     unsigned count);
+    /* `room`: how much memory there is, for more_to_write */
+    int (*write)(struct async__socket *socket, uv_write_t *request,
+                 uv_buf_t buffer, size_t room, uv_write_cb written);
+    /* Where so much more can be put behind the last write of this callback,
+     * which goes out with it; NULL: nowhere. */
+    char *(*more_to_write)(struct async__socket *socket, size_t size,
+                           uv_write_cb written);
+    /* Tries at once what has not been tried yet, and calls back for it. */
+    void (*settle)(struct async__socket *socket);
+    int (*shutdown)(struct async__socket *socket, uv_shutdown_t *request,
+                    uv_shutdown_cb done);
+    int (*listen)(struct async__socket *socket, int backlog,
+                  uv_connection_cb connected);
+    void (*accept_more)(struct async__socket *socket);
+    int (*accept)(struct async__socket *socket, struct async_stream *client);
+    /* Calls uv_close() when the system has let go. */
+    void (*end)(struct async__socket *socket, uv_close_cb closed);
+} async__carrier;
+
+/* That of loops that are made from now on; NULL at first. */
+void async__uv_set_carrier(const async__carrier *carrier);
+
+/* Whether a stream has this descriptor of which libuv does not know. */
+static inline int async__uv_carries(const async_loop *base, int fd)
+{
+    const async_uv_loop *loop = (const async_uv_loop *)(const void *)base;
+    return loop->carrier != NULL && loop->carrier->carries(loop, fd);
+}
 
 /* A buffer of ASYNC__UV_READ_BUFFER bytes for what is copied from it at once;
  * NULL without memory. */
@@ -227,14 +276,23 @@ static void async__uv_arm(async_uv_loop *loop, async_time deadline)
 static void async__uv_do_not_wait(async_loop *base)
 {
     uv_stop(async__uv(base)->uv);
+    if (base->onlooker != NULL) base->onlooker->touched(base);
+}
+
+static const async__carrier *async__uv_carrier; /* atomic */
+
+void async__uv_set_carrier(const async__carrier *carrier)
+{
+    __atomic_store_n(&async__uv_carrier, carrier, __ATOMIC_RELEASE);
 }
 
 /* A loop that Caesura runs. */
 static int async__uv_poll(async_loop *base, async_time deadline)
 {
     async_uv_loop *loop = async__uv(base);
-    int waits = deadline != ASYNC_NO_WAIT &&
-                deadline > base->backend->now(base);
+    int waits;
+    if (loop->ring != NULL) return loop->carrier->poll(loop, deadline);
+    waits = deadline != ASYNC_NO_WAIT && deadline > base->backend->now(base);
     if (waits) async__uv_arm(loop, deadline);
     if (!loop->owns) {
         /* A borrowed loop may have nothing else that keeps it alive, and what
@@ -260,6 +318,7 @@ static void async__uv_wake(async_loop *loop)
 static void async__uv_kick(async_loop *base)
 {
     uv_idle_start(&async__uv(base)->handles->idle, async__uv_on_idle);
+    if (base->onlooker != NULL) base->onlooker->touched(base);
 }
 
 /* What keeps uv_run() from waiting, or from returning. */
@@ -388,6 +447,7 @@ static void async__uv_close(async_loop *base)
     for (link = loop->resources.next; link != &loop->resources;
          link = link->next)
         ((async_node *)(void *)link)->run((async_node *)(void *)link);
+    if (loop->ring != NULL) loop->carrier->close(loop);
     if (loop->owns) {
         while (uv_loop_close(loop->uv) == UV_EBUSY) {
             uv_walk(loop->uv, async__uv_close_any, NULL);
@@ -446,6 +506,10 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->poll_count = 0;
     loop->owns = uv == NULL;
     loop->clients = 0;
+    loop->carrier = loop->owns ? __atomic_load_n(&async__uv_carrier,
+                                                 __ATOMIC_ACQUIRE)
+                               : NULL;
+    loop->ring = NULL;
     loop->closing = 0;
     loop->read_buffer = NULL;
     loop->uv = loop->owns ? &loop->own : uv;

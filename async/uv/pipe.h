@@ -190,9 +190,12 @@ ASYNC(async_pipe_open)
     self->error = async__stream_open(self->stream, co, UV_NAMED_PIPE);
     if (self->error) ASYNC_RAISE(self->error);
     /* libuv would take a file too, and abort when it is read from. */
-    self->error = uv_guess_handle(self->fd) == UV_NAMED_PIPE
-                      ? uv_pipe_open(&self->stream->handle.pipe, self->fd)
-                      : (int)ASYNC_EINVAL;
+    if (uv_guess_handle(self->fd) != UV_NAMED_PIPE)
+        self->error = ASYNC_EINVAL;
+    else if (async__uv_carries(async_loop_of(co), self->fd))
+        self->error = UV_EEXIST;
+    else
+        self->error = uv_pipe_open(&self->stream->handle.pipe, self->fd);
     if (self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);

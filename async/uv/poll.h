@@ -256,7 +256,10 @@ static async__poll *async__poll_of(async_loop *loop, uv_os_sock_t fd,
     poll = (async__poll *)async__allocate_large(loop, sizeof *poll);
     if (poll == NULL) return NULL;
     memset(poll, 0, sizeof *poll);
-    *error = uv_poll_init_socket(async_uv_loop_of(loop), &poll->handle, fd);
+    *error = async__uv_carries(loop, fd)
+                 ? (int)UV_EEXIST
+                 : uv_poll_init_socket(async_uv_loop_of(loop), &poll->handle,
+                                       fd);
     if (*error) {
         async__release_large(loop, poll, sizeof *poll);
         return NULL;

@@ -38,11 +38,12 @@ typedef struct async_stream {
         uv_tty_t tty;
     } handle; /* libuv's, for what it can set; leave its `data` alone */
     /* The rest is private. */
+    struct async__socket *socket; /* NULL: libuv carries its bytes */
     async_operation *waiter; /* of the task that reads, or accepts */
     char *unread; /* what a cancelled read had taken in */
     size_t unread_size, unread_at;
     int error;
-    unsigned char reading, starved, eof;
+    unsigned char reading, starved, eof, joined;
 } async_stream;
 
 /* Private: a connection being made, for who waits for it. */
@@ -135,6 +136,12 @@ static inline int async_stream_is_open(const async_stream *stream)
     return stream->resource.state == ASYNC__IS_OPEN;
 }
 
+static inline const async__carrier *
+async__stream_carrier(const async_stream *stream)
+{
+    return ((async_uv_loop *)(void *)stream->resource.loop)->carrier;
+}
+
 /* Why a coroutine cannot open the stream, or 0. */
 int async__stream_check_unopened(const async_stream *stream, const async *co);
 
@@ -155,6 +162,19 @@ void async__stream_begin_close(async_stream *stream);
 void async__connecting_begin(async__connecting *connecting,
                              async_stream *stream);
 void async__connecting_done(uv_connect_t *request, int status);
+
+/* What libuv's functions of these names do, by whatever carries this stream's
+ * bytes. */
+int async__stream_read_start(async_stream *stream, uv_alloc_cb allocate,
+                             uv_read_cb read);
+void async__stream_read_stop(async_stream *stream);
+int async__stream_try_write(async_stream *stream, const uv_buf_t *buffers,
+                            unsigned count);
+int async__stream_queue_write(async_stream *stream, uv_write_t *request,
+                              uv_buf_t buffer, size_t room,
+                              uv_write_cb written);
+int async__stream_begin_shutdown(async_stream *stream, uv_shutdown_t *request,
+                                 uv_shutdown_cb done);
 
 /* The one task that may wait for what comes in.  It counts as waiting until it
  * has resumed: nobody may come between it and what it was woken for. */
@@ -191,6 +211,70 @@ static inline void async__stream_wait(async_stream *stream,
 extern "C" {
 #endif
 
+/* --- who carries its bytes ----------------------------------------------- */
+
+/* Only what is open is used. */
+static int async__stream_join(async_stream *stream)
+{
+    const async__carrier *carrier = async__stream_carrier(stream);
+    int error;
+    if (stream->joined || carrier == NULL) return 0;
+    error = carrier->join(stream);
+    stream->joined = !error;
+    return error;
+}
+
+int async__stream_read_start(async_stream *stream, uv_alloc_cb allocate,
+                             uv_read_cb read)
+{
+    int error = async__stream_join(stream);
+    if (error) return error;
+    if (stream->socket == NULL)
+        return uv_read_start(&stream->handle.stream, allocate, read);
+    return async__stream_carrier(stream)->read_start(stream->socket, allocate,
+                                                     read);
+}
+
+void async__stream_read_stop(async_stream *stream)
+{
+    if (stream->socket == NULL)
+        uv_read_stop(&stream->handle.stream);
+    else
+        async__stream_carrier(stream)->read_stop(stream->socket);
+}
+
+int async__stream_try_write(async_stream *stream, const uv_buf_t *buffers,
+                            unsigned count)
+{
+    int error = async__stream_join(stream);
+    if (error) return error;
+    if (stream->socket == NULL)
+        return uv_try_write(&stream->handle.stream, buffers, count);
+    return async__stream_carrier(stream)->try_write(stream->socket, buffers,
+                                                    count);
+}
+
+int async__stream_queue_write(async_stream *stream, uv_write_t *request,
+                              uv_buf_t buffer, size_t room,
+                              uv_write_cb written)
+{
+    if (stream->socket == NULL)
+        return uv_write(request, &stream->handle.stream, &buffer, 1, written);
+    return async__stream_carrier(stream)->write(stream->socket, request,
+                                                buffer, room, written);
+}
+
+int async__stream_begin_shutdown(async_stream *stream, uv_shutdown_t *request,
+                                 uv_shutdown_cb done)
+{
+    int error = async__stream_join(stream);
+    if (error) return error;
+    if (stream->socket == NULL)
+        return uv_shutdown(request, &stream->handle.stream, done);
+    return async__stream_carrier(stream)->shutdown(stream->socket, request,
+                                                   done);
+}
+
 /* --- opening and closing ------------------------------------------------- */
 
 static void async__stream_forget_unread(async_stream *stream)
@@ -203,7 +287,7 @@ static void async__stream_forget_unread(async_stream *stream)
 
 static void async__stream_stop_reading(async_stream *stream)
 {
-    if (stream->reading) uv_read_stop(&stream->handle.stream);
+    if (stream->reading) async__stream_read_stop(stream);
     stream->reading = 0;
 }
 
@@ -218,6 +302,12 @@ void async__stream_begin_close(async_stream *stream)
     /* A terminal is others' too: it gets back the mode that it had. */
     if (stream->handle.any.type == UV_TTY)
         uv_tty_set_mode(&stream->handle.tty, UV_TTY_MODE_NORMAL);
+    if (stream->socket != NULL) {
+        stream->resource.state = ASYNC__IS_CLOSING;
+        async__stream_carrier(stream)->end(stream->socket,
+                                           async__resource_on_close);
+        return;
+    }
     async__resource_close(&stream->resource);
 }
 
@@ -228,6 +318,8 @@ static void async__stream_close_resource(async_node *node)
 
 void async__stream_opened(async_stream *stream, async_loop *loop)
 {
+    stream->socket = NULL;
+    stream->joined = 0;
     stream->waiter = NULL;
     stream->unread = NULL;
     stream->error = 0;
@@ -386,9 +478,8 @@ static int async__read_begin(struct async_stream_read *self, async *co,
     else if (!stream->eof) {
         stream->starved = 0;
         if (!stream->reading) {
-            *error = uv_read_start(&stream->handle.stream,
-                                   async__stream_on_alloc,
-                                   async__stream_on_read);
+            *error = async__stream_read_start(stream, async__stream_on_alloc,
+                                              async__stream_on_read);
             if (*error) return 0;
             stream->reading = 1;
         }
@@ -433,12 +524,18 @@ static void async__write_on_done(uv_write_t *request, int status)
 }
 
 /* Half a message is out: nothing but the end can follow.  The callback comes
- * with it, and until then the frame is in use. */
+ * with it, and until then the frame is in use.  (Where writes go out together,
+ * at the end of an iteration, this one may not have been tried yet.) */
 static int async__write_cancel(async_operation *operation)
 {
     struct async_stream_write *write =
         (struct async_stream_write *)(void *)((char *)operation -
             offsetof(struct async_stream_write, written));
+    struct async__socket *socket = write->stream->socket;
+    if (socket != NULL) {
+        async__stream_carrier(write->stream)->settle(socket);
+        if (async_future_done(&operation->future)) return 0;
+    }
     async__stream_begin_close(write->stream);
     return 0;
 }
@@ -454,7 +551,7 @@ static int async__write_begin(struct async_stream_write *self, async *co,
     if (*error || self->size == 0) return 0;
     buffer.base = (char *)(uintptr_t)self->data;
     buffer.len = self->size;
-    written = uv_try_write(&stream->handle.stream, &buffer, 1);
+    written = async__stream_try_write(stream, &buffer, 1);
     if (written < 0 && written != UV_EAGAIN) {
         *error = written;
         return 0;
@@ -467,8 +564,8 @@ static int async__write_begin(struct async_stream_write *self, async *co,
     async_operation_init(&self->written, stream->resource.loop,
                          async__write_cancel);
     self->request.data = &self->written;
-    *error = uv_write(&self->request, &stream->handle.stream, &buffer, 1,
-                      async__write_on_done);
+    *error = async__stream_queue_write(stream, &self->request, buffer,
+                                       buffer.len, async__write_on_done);
     return *error == 0;
 }
 
@@ -508,8 +605,8 @@ ASYNC(async_stream_shutdown)
     async_operation_init(&self->done, self->stream->resource.loop,
                          async__shutdown_cancel);
     self->request.data = &self->done;
-    error = uv_shutdown(&self->request, &self->stream->handle.stream,
-                        async__shutdown_on_done);
+    error = async__stream_begin_shutdown(self->stream, &self->request,
+                                         async__shutdown_on_done);
     if (error) ASYNC_RAISE(error);
     ASYNC__AWAIT_REQUEST(&self->done);
     ASYNC_END;

@@ -559,6 +559,7 @@ static int async__server_prepare(async_server *server, async *co,
 {
     void *frame;
     int error = async__uv_check(co);
+    async__object_taken(&handler->object);
     if (error) return error;
     if (server->accepting || server->count > 0 ||
         async_server_is_serving(server))

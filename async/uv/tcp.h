@@ -149,11 +149,13 @@ ASYNC(async_tcp_connect)
 
 /* --- adopting ------------------------------------------------------------ */
 
-static int async__tcp_adopt(struct async_tcp_open *self)
+static int async__tcp_adopt(struct async_tcp_open *self, const async *co)
 {
     int error;
+    (void)co;
 #ifndef _WIN32 /* where that is asked of descriptors alone */
     if (uv_guess_handle(self->socket) != UV_TCP) return ASYNC_EINVAL;
+    if (async__uv_carries(async_loop_of(co), self->socket)) return UV_EEXIST;
 #endif
     error = uv_tcp_open(&self->stream->handle.tcp, self->socket);
     if (!error) uv_tcp_nodelay(&self->stream->handle.tcp, 1);
@@ -165,7 +167,7 @@ ASYNC(async_tcp_open)
     ASYNC_BEGIN(async_tcp_open);
     self->error = async__stream_open(self->stream, co, UV_TCP);
     if (self->error) ASYNC_RAISE(self->error);
-    self->error = async__tcp_adopt(self);
+    self->error = async__tcp_adopt(self, co);
     if (self->error) {
         ASYNC_AWAIT(async_stream_close, self->stream);
         ASYNC_RAISE(self->error);

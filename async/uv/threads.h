@@ -238,6 +238,7 @@ int async__run_coroutine_threadsafe(async_loop *loop, async_object object,
     void *copy;
     int error;
     memset(future, 0, sizeof *future);
+    async__object_taken(&object);
     if (object.start == NULL) return ASYNC_EINVAL;
     if (loop->allocator == NULL) return ASYNC_ENOMEM;
     copy = loop->allocator->allocate(loop->allocator->context, object.size);

@@ -291,14 +291,14 @@ static void async__uv_transport_read(async_transport *base, int on)
     if (on == transport->reading) return;
     if (!on) {
         transport->reading = 0;
-        uv_read_stop(&transport->stream.handle.stream);
+        async__stream_read_stop(&transport->stream);
         return;
     }
     if (!transport->made || base->closing) return;
     if (transport->shut & ASYNC__READ_ENDED) return;
-    error = uv_read_start(&transport->stream.handle.stream,
-                          async__uv_transport_on_alloc,
-                          async__uv_transport_on_read);
+    error = async__stream_read_start(&transport->stream,
+                                     async__uv_transport_on_alloc,
+                                     async__uv_transport_on_read);
     if (error == 0)
         transport->reading = 1;
     else if (error != UV_ENOTCONN) /* a pipe for writing alone */
@@ -307,11 +307,48 @@ static void async__uv_transport_read(async_transport *base, int on)
 
 /* --- writing ------------------------------------------------------------- */
 
-/* What the system did not take, in memory of its own. */
+/* What the system did not take, in memory of its own: the loop's if it has been
+ * let go of before that closes, as by a ring, else the allocator's. */
 typedef struct async__uv_unwritten {
     uv_write_t request;
     size_t size;
 } async__uv_unwritten;
+
+enum { ASYNC__UNWRITTEN_BLOCK = 512 }; /* of a ring's, at least */
+
+static async__uv_unwritten *
+async__uv_unwritten_make(async_uv_transport *transport, size_t size)
+{
+    async_loop *loop = transport->base.loop;
+    const async_allocator *allocator = loop->allocator;
+    async__uv_unwritten *unwritten;
+    if (transport->stream.socket != NULL) {
+        if (size < ASYNC__UNWRITTEN_BLOCK - sizeof *unwritten)
+            size = ASYNC__UNWRITTEN_BLOCK - sizeof *unwritten;
+        unwritten = (async__uv_unwritten *)async__allocate(
+            loop, sizeof *unwritten + size);
+        allocator = NULL;
+    } else {
+        unwritten = (async__uv_unwritten *)allocator->allocate(
+            allocator->context, sizeof *unwritten + size);
+    }
+    if (unwritten == NULL) return NULL;
+    unwritten->size = size;
+    unwritten->request.data = (void *)(uintptr_t)allocator;
+    return unwritten;
+}
+
+static void async__uv_unwritten_release(async_loop *loop,
+                                        async__uv_unwritten *unwritten)
+{
+    const async_allocator *allocator =
+        (const async_allocator *)unwritten->request.data;
+    size_t size = sizeof *unwritten + unwritten->size;
+    if (allocator == NULL)
+        async__release(loop, unwritten, size);
+    else
+        allocator->release(allocator->context, unwritten, size);
+}
 
 static size_t async__uv_transport_buffered(const async_transport *base)
 {
@@ -341,47 +378,56 @@ static void async__uv_transport_on_written(uv_write_t *request, int status)
     async__uv_unwritten *unwritten = (async__uv_unwritten *)(void *)request;
     async_uv_transport *transport =
         async__uv_transport_of_handle(request->handle);
-    const async_allocator *allocator =
-        (const async_allocator *)unwritten->request.data;
-    allocator->release(allocator->context, unwritten,
-                       sizeof *unwritten + unwritten->size);
+    async__uv_unwritten_release(transport->base.loop, unwritten);
     if (status < 0 && status != UV_ECANCELED)
         async__uv_transport_fail(transport, status);
     else
         async__uv_transport_on_out(transport);
 }
 
-/* Copies what is behind the first `written` bytes, and leaves it to libuv. */
+/* What is behind the first `written` bytes. */
+static void async__uv_copy_lines(char *to, const async_bytes *lines,
+                                 size_t count, size_t written)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        size_t skip = written < lines[i].size ? written : lines[i].size;
+        memcpy(to, lines[i].data + skip, lines[i].size - skip);
+        to += lines[i].size - skip;
+        written -= skip;
+    }
+}
+
+/* Copies what is behind the first `written` bytes, and leaves it to libuv, or
+ * to the ring, beside what that has not taken yet. */
 static int async__uv_transport_queue(async_uv_transport *transport,
                                      const async_bytes *lines, size_t count,
                                      size_t written)
 {
-    const async_allocator *allocator = transport->base.loop->allocator;
+    async_stream *stream = &transport->stream;
     async__uv_unwritten *unwritten;
     uv_buf_t rest;
     size_t size = 0, i;
     int error;
     for (i = 0; i < count; i++) size += lines[i].size;
     size -= written;
-    unwritten = (async__uv_unwritten *)allocator->allocate(
-        allocator->context, sizeof *unwritten + size);
-    if (unwritten == NULL) return ASYNC_ENOMEM;
-    unwritten->size = size;
-    unwritten->request.data = (void *)(uintptr_t)allocator;
-    rest.base = (char *)(unwritten + 1);
-    rest.len = 0;
-    for (i = 0; i < count; i++) {
-        size_t skip = written < lines[i].size ? written : lines[i].size;
-        memcpy(rest.base + rest.len, lines[i].data + skip,
-               lines[i].size - skip);
-        rest.len += lines[i].size - skip;
-        written -= skip;
+    if (stream->socket != NULL) {
+        char *more = async__stream_carrier(stream)->more_to_write(
+            stream->socket, size, async__uv_transport_on_written);
+        if (more != NULL) {
+            async__uv_copy_lines(more, lines, count, written);
+            return 0;
+        }
     }
-    error = uv_write(&unwritten->request, &transport->stream.handle.stream,
-                     &rest, 1, async__uv_transport_on_written);
-    if (error)
-        allocator->release(allocator->context, unwritten,
-                           sizeof *unwritten + size);
+    unwritten = async__uv_unwritten_make(transport, size);
+    if (unwritten == NULL) return ASYNC_ENOMEM;
+    rest.base = (char *)(unwritten + 1);
+    rest.len = size;
+    async__uv_copy_lines(rest.base, lines, count, written);
+    error = async__stream_queue_write(stream, &unwritten->request, rest,
+                                      unwritten->size,
+                                      async__uv_transport_on_written);
+    if (error) async__uv_unwritten_release(transport->base.loop, unwritten);
     return error;
 }
 
@@ -402,8 +448,8 @@ static int async__uv_transport_write(async_transport *base,
     }
     if (wanted == 0) return 0;
     if (async__uv_transport_buffered(base) == 0) {
-        written = uv_try_write(
-            &transport->stream.handle.stream, some,
+        written = async__stream_try_write(
+            &transport->stream, some,
             (unsigned)(count < sizeof some / sizeof *some
                            ? count
                            : sizeof some / sizeof *some));
@@ -439,9 +485,9 @@ static void async__uv_transport_on_shutdown(uv_shutdown_t *request, int status)
 static int async__uv_transport_write_eof(async_transport *base)
 {
     async_uv_transport *transport = async__uv_transport_of(base);
-    int error = uv_shutdown(&transport->shutdown,
-                            &transport->stream.handle.stream,
-                            async__uv_transport_on_shutdown);
+    int error = async__stream_begin_shutdown(&transport->stream,
+                                             &transport->shutdown,
+                                             async__uv_transport_on_shutdown);
     if (!error) transport->shut |= ASYNC__WRITE_ENDING;
     return error == UV_ENOTCONN ? 0 : error; /* it will be lost anyway */
 }

@@ -5,8 +5,14 @@
  *     server echo PORT     bytes, by async/uv/stream.h
  *     server lines PORT    lines, by async_stream_reader_readline
  *     server cores PORT    bytes, with a loop for each of two cores
+ *
+ * With -DBENCH_URING the sockets are on io_uring; where there is none, it exits
+ * with 3.
  */
 #define ASYNC_IMPLEMENTATION
+#ifdef BENCH_URING
+#include "../../async/uring/loop.h"
+#endif
 #include "../../async/uv/loop.h"
 
 #include "../../async/uv/cores.h"
@@ -103,6 +109,10 @@ int main(int argc, char **argv)
 {
     if (argc != 3) return 2;
     port = atoi(argv[2]);
+#ifdef BENCH_URING
+    if (async_uring_enable() != 0) return 3;
+    if (strcmp(argv[1], "try") == 0) return 0;
+#endif
     if (strcmp(argv[1], "lines") == 0) return async_run(CO(line_server)) != 0;
     if (strcmp(argv[1], "cores") == 0)
         return async_run_cores(2, CO(echo_server, ASYNC_TCP_REUSEPORT)) != 0;

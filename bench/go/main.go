@@ -3,7 +3,7 @@
 // Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
 //
 //	bench WORKLOAD N
-//	bench echo|lines PORT
+//	bench echo|lines|http PORT
 //
 // A call is a function call, at any depth; what is pinned to one processor has
 // GOMAXPROCS 1.
@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -288,6 +289,15 @@ func echoLines(peer net.Conn) {
 	}
 }
 
+func serveHTTP(port int) {
+	hello := func(writer http.ResponseWriter, request *http.Request) {
+		writer.Header().Set("Content-Type", "text/plain")
+		writer.Write([]byte("Hello, world!"))
+	}
+	panic(http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", port),
+		http.HandlerFunc(hello)))
+}
+
 func serve(handler func(net.Conn), port int) {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
@@ -313,6 +323,8 @@ func main() {
 		serve(echo, n)
 	case "lines":
 		serve(echoLines, n)
+	case "http":
+		serveHTTP(n)
 	case "switch1":
 		runSwitch(1)
 	case "switch10k":

@@ -5,6 +5,7 @@
 //     node server.js echo PORT     an async function for each connection
 //     node server.js events PORT   event handlers, without async functions
 //     node server.js lines PORT    lines, by the readline module
+//     node server.js http PORT     HTTP, which says hello
 
 'use strict';
 
@@ -30,6 +31,13 @@ function events(socket) {
 }
 
 const kind = process.argv[2];
+if (kind === 'http') {
+  require('http').createServer((request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 13 });
+    response.end('Hello, world!');
+  }).listen({ port: Number(process.argv[3]), host: '127.0.0.1', backlog: 1024 });
+  return;
+}
 const handler = { echo, lines, events }[kind];
 net.createServer({ noDelay: true }, socket => {
   const done = handler(socket);

@@ -2,21 +2,13 @@
  * for replies of each kind, some of whom give up meanwhile, and to one who hears
  * messages.  The first byte of the input says who waits, the second how long
  * the pieces are.  hiredis parses; what it makes its replies of, and who gets
- * them, is ours.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -o target \
- *         tests/fuzz/redis.c -luv -lhiredis
- *     ./target -dict=tests/fuzz/redis.dict corpus tests/fuzz/corpus/redis
- *
- * With -DREPLAY it is a program that takes the files that are named, as
- * tests/scripts/redis has it do. */
+ * them, is ours. */
 #define _POSIX_C_SOURCE 200809L
 #define ASYNC_IMPLEMENTATION
 #include "../../async/net/redis.h"
 #include "../../async/test/virtual.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "target.h"
 
 #define CHECK(truth)                                                          \
     do {                                                                      \
@@ -25,8 +17,6 @@
             abort();                                                          \
         }                                                                     \
     } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { WAITING = 12 };
 
@@ -136,20 +126,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(live == 0);
     return 0;
 }
-
-#ifdef REPLAY
-int main(int argc, char **argv)
-{
-    static uint8_t data[1 << 20];
-    int i;
-    for (i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        size_t size;
-        if (file == NULL) return 1;
-        size = fread(data, 1, sizeof data, file);
-        fclose(file);
-        LLVMFuzzerTestOneInput(data, size);
-    }
-    return 0;
-}
-#endif

@@ -2,6 +2,7 @@
 #define ASYNC_IMPLEMENTATION
 #include "../../async/group.h"
 #include "../../async/queue.h"
+#include "../../async/streams.h"
 #include "../../async/sync.h"
 #include "../../async/test/virtual.h"
 
@@ -385,6 +386,42 @@ ASYNC_STATIC_TASK(second_static,
 ASYNC_STATIC_TASK(third_static,
                   ASYNC_FRAMES(takes_turns, async_semaphore_acquire));
 ASYNC_STATIC_TASK(fourth_static, ASYNC_FRAMES(deep, deep, deep, async_sleep));
+
+/* What a connection reads into is let go while nothing comes, and taken again
+ * when something does. */
+static int feed(void *reader)
+{
+    return async_stream_reader_feed_data(reader, "x", 1);
+}
+struct reads {
+    ASYNC_FRAME;
+    async_stream_reader reader;
+    async_handle handle;
+    async_bytes bytes;
+    int i;
+};
+static ASYNC(reads)
+{
+    ASYNC_BEGIN(reads);
+    async_stream_reader_init(&self->reader, async_loop_of(co), NULL, 0);
+    for (self->i = 0; rounds(self->i); self->i++) {
+        async_loop_call_soon(async_loop_of(co), &self->handle, feed,
+                             &self->reader);
+        AWAIT_INTO(self->bytes, async_stream_reader_read, &self->reader, 10);
+        assert_int_equal(self->bytes.size, 1);
+    }
+    async_stream_reader_destroy(&self->reader);
+    ASYNC_END;
+}
+
+static void a_readers_buffer_is_reused(void **s)
+{
+    (void)s;
+    open_loop();
+    RUN(reads);
+    assert_reused();
+    close_loop();
+}
 
 static void static_tasks_need_no_memory_at_all(void **s)
 {
@@ -1186,6 +1223,7 @@ UNIT_MAIN(TEST(awaiting_and_sleeping_allocate_nothing),
           TEST(a_task_reuses_the_memory_of_one_of_its_size),
           TEST(a_gathering_reuses_memory),
           TEST(a_handle_of_the_loops_own_is_reused),
+          TEST(a_readers_buffer_is_reused),
           TEST(static_tasks_need_no_memory_at_all),
           TEST(a_static_stack_that_is_full_raises_enomem),
           TEST(a_sleeping_task_costs_at_most_288_bytes),

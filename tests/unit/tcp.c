@@ -223,7 +223,8 @@ static void what_comes_while_nobody_reads_does_not_turn_the_loop(void **s)
 {
     (void)s;
     run(CO(read_late));
-    assert_said("calm read:bcd read:");
+    /* a ring had taken the first of them out already */
+    assert_said(ON_RING ? "calm read:bc read:d" : "calm read:bcd read:");
 }
 
 struct half_close { ASYNC_FRAME; async_stream one, other; };
@@ -296,11 +297,12 @@ static ASYNC(write_small)
     ASYNC_END;
 }
 
-static void a_small_write_does_not_suspend(void **s)
+static void a_small_write_does_not_suspend_but_on_a_ring(void **s)
 {
     (void)s;
     run(CO(write_small));
-    assert_said("write:ok write:ok other");
+    assert_said(ON_RING ? "other write:ok write:ok"
+                        : "write:ok write:ok other");
 }
 
 struct write_nothing { ASYNC_FRAME; async_stream stream; int fd; int error; };
@@ -2397,7 +2399,7 @@ UNIT_MAIN(TEST(what_is_written_at_one_end_is_read_at_the_other),
           TEST(what_comes_while_nobody_reads_does_not_turn_the_loop),
           TEST(after_a_shutdown_the_other_direction_goes_on),
           TEST(after_a_shutdown_nothing_can_be_written),
-          TEST(a_small_write_does_not_suspend),
+          TEST(a_small_write_does_not_suspend_but_on_a_ring),
           TEST(to_write_nothing_is_well_to_read_nothing_is_an_error),
           TEST(a_peer_that_does_not_read_holds_the_writer_back),
           TEST(a_large_write_is_written_whole),

@@ -17,6 +17,11 @@
 
 #include <cmocka.h>
 
+/* Whether uring.h stands before. */
+#ifndef ON_RING
+#define ON_RING 0
+#endif
+
 static char unit_said[4096];
 static size_t unit_said_length;
 

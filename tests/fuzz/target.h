@@ -1,0 +1,36 @@
+/* A target of libFuzzer's; with -DREPLAY a program that gives it the files that
+ * are named, and so runs a corpus where there is no libFuzzer. */
+#ifndef FUZZ_TARGET_H
+#define FUZZ_TARGET_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#ifdef REPLAY
+int main(int argc, char **argv)
+{
+    int i;
+    for (i = 1; i < argc; i++) {
+        FILE *file = fopen(argv[i], "rb");
+        uint8_t *data = (uint8_t *)malloc(1 << 20), *copy;
+        size_t size;
+        if (file == NULL || data == NULL) return 1;
+        size = fread(data, 1, 1 << 20, file);
+        fclose(file);
+        /* exactly as large, so that reading beyond it is seen */
+        copy = (uint8_t *)malloc(size > 0 ? size : 1);
+        if (copy == NULL) return 1;
+        for (size_t at = 0; at < size; at++) copy[at] = data[at];
+        free(data);
+        LLVMFuzzerTestOneInput(copy, size);
+        free(copy);
+    }
+    printf("%d inputs\n", argc - 1);
+    return 0;
+}
+#endif
+
+#endif
