@@ -16,10 +16,13 @@
 #include <stdlib.h>
 
 enum {
-    WORKERS = 8,   /* pages at a time */
-    PER_HOST = 3,  /* of one host */
-    ATTEMPTS = 4,  /* for a page */
-    PAGES = 500, HOSTS = 16, URL = 200, SIZE = 1 << 20
+    WORKERS = 8,  /* pages at a time */
+    PER_HOST = 3, /* of one host */
+    ATTEMPTS = 4, /* for a page */
+    PAGES = 500,
+    HOSTS = 16,
+    URL = 200,
+    SIZE = 1 << 20
 };
 
 /* --- what is known ------------------------------------------------------- */
@@ -127,7 +130,8 @@ static ASYNC(attempt)
     } ASYNC_END_WITH
     if (self->error) ASYNC_RETURN(-1);
     ASYNC_RETURN(self->response.status == 429 || self->response.status >= 500
-                     ? -1 : self->response.status);
+                     ? -1
+                     : self->response.status);
     ASYNC_END;
 }
 
@@ -233,8 +237,8 @@ static ASYNC(page)
             for (i = 0; i < 2; i++)
                 used += snprintf(self->text + used,
                                  sizeof self->text - (size_t)used,
-                                 "<a href=\"%s/%d.html\">", i == 0 ? ""
-                                 : sites[self->site == sites].name,
+                                 "<a href=\"%s/%d.html\">",
+                                 i == 0 ? "" : sites[self->site == sites].name,
                                  2 * self->n + k);
         async_web_respond(self->response, 200, "text/html", self->text,
                           (size_t)used);
@@ -269,9 +273,14 @@ static ASYNC(program)
     } ASYNC_END_TRY
     printf("%d pages of %d hosts, %d lead nowhere, %d retries\n",
            crawl.fetched, crawl.host_count, crawl.failed, crawl.retries);
-    printf("at most %d at a time\n", crawl.most);
-    for (self->i = 0; self->i < crawl.host_count; self->i++)
-        printf("at most %d of host %d\n", crawl.hosts[self->i].most, self->i);
+    printf("never more than %d at a time: %s\n", WORKERS,
+           crawl.most <= WORKERS ? "yes" : "no");
+    for (self->i = 0; self->i < crawl.host_count; self->i++) {
+        printf("never more than %d of host %d: %s\n", PER_HOST, self->i,
+               crawl.hosts[self->i].most <= PER_HOST ? "yes" : "no");
+        fprintf(stderr, "at most %d of %s\n", crawl.hosts[self->i].most,
+                crawl.hosts[self->i].name);
+    }
     ASYNC_END;
 }
 

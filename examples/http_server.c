@@ -22,13 +22,16 @@
 enum { NOTES = 100, LENGTH = 200 };
 
 /* Each text is a JSON string as it came, with its quotes; "" is no note. */
-static struct notes { char text[NOTES][LENGTH]; } notes;
+static struct notes {
+    char text[NOTES][LENGTH];
+} notes;
 
 /* Whether it is a JSON string, as RFC 8259 has it. */
 static int is_json_string(async_bytes json)
 {
     size_t i;
-    if (json.size < 2 || json.data[0] != '"' || json.data[json.size - 1] != '"')
+    if (json.size < 2 || json.data[0] != '"' ||
+        json.data[json.size - 1] != '"')
         return 0;
     for (i = 1; i < json.size - 1; i++) {
         unsigned char byte = (unsigned char)json.data[i];

@@ -34,11 +34,18 @@ static int same_name(const char *a, const char *b, size_t size)
 static int is_hop_by_hop(const char *name, size_t size, const char *connection,
                          size_t left)
 {
-    static const char *const names[] = {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-connection",
-        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
-        "content-length", "expect", "date"
-    };
+    static const char *const names[] = { "connection",
+                                         "keep-alive",
+                                         "proxy-authenticate",
+                                         "proxy-connection",
+                                         "proxy-authorization",
+                                         "te",
+                                         "trailer",
+                                         "transfer-encoding",
+                                         "upgrade",
+                                         "content-length",
+                                         "expect",
+                                         "date" };
     size_t i, n;
     for (i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == size && same_name(name, names[i], size))
@@ -93,8 +100,8 @@ static int make_request(struct proxy *self)
     /* libcurl adds nothing of its own. */
     self->headers[n++] = "Expect:";
     self->options.headers = self->headers;
-    self->options.length = request->content_length > 0
-                               ? request->content_length : 0;
+    self->options.length =
+        request->content_length > 0 ? request->content_length : 0;
     self->options.max_redirects = -1;
     self->options.raw = 1;
     return 0;
@@ -112,8 +119,8 @@ static int begin_response(struct proxy *self)
     while (!error && async_http_next_header(&self->answer, &field))
         if (!is_hop_by_hop(field.name, strlen(field.name), connection,
                            connection != NULL ? strlen(connection) : 0))
-            error = async_web_add_header(self->response, field.name,
-                                         field.value);
+            error =
+                async_web_add_header(self->response, field.name, field.value);
     return error;
 }
 
@@ -129,8 +136,8 @@ static ASYNC(send_on)
         ASYNC_RETURN();
     }
     AWAIT(async_http_begin, &self->proxy->to->session,
-          self->proxy->request->method, self->proxy->url,
-          &self->proxy->answer, self->proxy->options);
+          self->proxy->request->method, self->proxy->url, &self->proxy->answer,
+          self->proxy->options);
     for (;;) {
         AWAIT_INTO(self->proxy->some, async_web_read, self->proxy->request);
         if (self->proxy->some.size == 0) break;
@@ -159,8 +166,8 @@ static ASYNC(proxy)
         if (!self->error) self->error = begin_response(self);
         if (self->error) {
             async_web_respond(self->response,
-                              self->error == ASYNC_ETIMEDOUT ? 504 : 502,
-                              NULL, NULL, 0);
+                              self->error == ASYNC_ETIMEDOUT ? 504 : 502, NULL,
+                              NULL, 0);
         } else {
             for (;;) {
                 /* The first, without bytes, is the head. */
@@ -341,7 +348,7 @@ static ASYNC(program)
 
 int main(int argc, char **argv)
 {
-    int error = async_run(CO(program, argc > 2 ? atoi(argv[1]) : 0,
-                             argc > 2 ? argv[2] : NULL));
+    int error = async_run(
+        CO(program, argc > 2 ? atoi(argv[1]) : 0, argc > 2 ? argv[2] : NULL));
     return error != 0 && error != ASYNC_EINTR;
 }

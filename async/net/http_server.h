@@ -26,9 +26,9 @@
  *
  * llhttp is Node's parser.  With Debian 12's package node-llhttp, which has its
  * sources, a program is compiled with
- *     -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp /usr/share/llhttp/\*.c
- * (without that backslash), and where it is a library, as in Debian 13, Fedora
- * and Homebrew, with `pkg-config --cflags --libs libllhttp`.
+ *     -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp /usr/share/llhttp/?*.c
+ * and where it is a library, as in Debian 13, Fedora and Homebrew, with
+ *     $(pkg-config --cflags --libs libllhttp)
  *
  * What comes is parsed where the transport has put it, and what a batch of
  * pipelined requests is answered goes out in one write.  An idle connection
@@ -51,7 +51,7 @@
 
 #ifdef __has_include
 #if !__has_include(<llhttp.h>)
-#error "async/net/http_server.h needs llhttp: node-llhttp or libllhttp-dev, llhttp-devel, brew llhttp; and see its first comment for the compiler's flags"
+#error "needs llhttp: node-llhttp or libllhttp-dev; docs/net.md has the flags"
 #endif
 #endif
 #include "../uv/streams.h" /* first: it asks for POSIX */
@@ -61,7 +61,7 @@
 #error "async/net/http_server.h needs llhttp 6 or later"
 #endif
 #if LLHTTP_VERSION_MAJOR < 9 && !LLHTTP_STRICT_MODE
-#error "async/net/http_server.h needs -DLLHTTP_STRICT_MODE=1, for all files: llhttp is not strict otherwise"
+#error "async/net/http_server.h needs -DLLHTTP_STRICT_MODE=1, for all files"
 #endif
 
 #ifdef __cplusplus
@@ -775,7 +775,8 @@ static void async__web_date(async_web_server *web)
     of_era = (unsigned)(day + 719468 - era * 146097);
     year_of_era =
         (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    of_year = of_era -
+              (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     m = (5 * of_year + 2) / 153;
     d = of_year - (153 * m + 2) / 5 + 1;
     month = m < 10 ? m + 3 : m - 9;
@@ -1919,7 +1920,8 @@ static void async__web_wait_head(async__web *c, async_operation *operation)
 static int async__web_lingers(async__web *c)
 {
     async__web_flush(c);
-    if (c->lost || c->gone || c->eof || async_transport_is_closing(c->transport))
+    if (c->lost || c->gone || c->eof ||
+        async_transport_is_closing(c->transport))
         return 0;
     if (!c->linger && c->begin == c->end) return 0;
     if (async_transport_write_eof(c->transport) != 0) return 0;
@@ -2166,7 +2168,8 @@ ASYNC(async_web_stop)
 ASYNC(async_web_serve_forever)
 {
     ASYNC_BEGIN(async_web_serve_forever);
-    if (!async_server_is_serving(&self->web->server)) ASYNC_RAISE(ASYNC_ECLOSED);
+    if (!async_server_is_serving(&self->web->server))
+        ASYNC_RAISE(ASYNC_ECLOSED);
     ASYNC_TRY {
         ASYNC_AWAIT(async_server_wait_closed, &self->web->server);
     } ASYNC_EXCEPT_ALL(self->error) {}

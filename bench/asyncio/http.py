@@ -4,7 +4,7 @@ Part of Caesura, asyncio for C.  MIT licence, see LICENSE.
 
     http.py [--uvloop] http PORT
 
-httptools is Node's parser for Python; uvicorn stands on the two.  There is no
+httptools is Node's former parser for Python; uvicorn stands on the two.  There is no
 framework between the parser and the answer, not even a Date, and no coroutine.
 """
 

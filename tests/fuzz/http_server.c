@@ -136,7 +136,8 @@ static ASYNC(session)
     AWAIT(async_sleep, 0);
     while (self->size > 0 && !transport.base.closing && self->idle < 50) {
         self->seed = self->seed * 1103515245 + 12345;
-        self->piece = 1 + (self->seed >> 16) % ((self->seed >> 12 & 7) ? 50 : 5000);
+        self->piece =
+            1 + (self->seed >> 16) % ((self->seed >> 12 & 7) ? 50 : 5000);
         if (self->piece > self->size) self->piece = self->size;
         self->took = memory_feed(&transport, self->data, self->piece);
         self->data += self->took;
@@ -161,7 +162,8 @@ static ASYNC(session)
 static void check_answers(void)
 {
     size_t size = transport.written < sizeof transport.out
-                      ? transport.written : sizeof transport.out;
+                      ? transport.written
+                      : sizeof transport.out;
     if (size == 0) return;
     CHECK(size >= 12 && memcmp(transport.out, "HTTP/1.1 ", 9) == 0);
 }

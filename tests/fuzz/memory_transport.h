@@ -41,8 +41,8 @@ static int memory_write(async_transport *base, const async_bytes *lines,
     size_t i;
     CHECK(!m->lost);
     for (i = 0; i < count; i++) {
-        size_t room = m->written < sizeof m->out
-                          ? sizeof m->out - m->written : 0;
+        size_t room =
+            m->written < sizeof m->out ? sizeof m->out - m->written : 0;
         if (lines[i].size == 0) continue;
         if (room > lines[i].size) room = lines[i].size;
         memcpy(m->out + m->written, lines[i].data, room);

@@ -82,8 +82,7 @@ static ASYNC(consume)
         if (self->error == ASYNC_EINCOMPLETE)
             check(async_stream_reader_partial(&reader));
         if (self->error == ASYNC_ELIMIT)
-            CHECK(async_stream_reader_consumed(&reader) <=
-                  input_size - seen);
+            CHECK(async_stream_reader_consumed(&reader) <= input_size - seen);
     }
     ASYNC_END;
 }
@@ -129,8 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input_size = size - 4;
     seen = 0;
     async_virtual_loop_init(&loop, NULL);
-    CHECK(async_loop_run_until_complete(
-              &loop.base, CO(session, input, input_size)) == 0);
+    CHECK(async_loop_run_until_complete(&loop.base,
+                                        CO(session, input, input_size)) == 0);
     CHECK(async_loop_close(&loop.base) == 0);
     CHECK(seen == input_size);
     return 0;

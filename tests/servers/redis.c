@@ -414,7 +414,7 @@ static ASYNC(pooled)
                      0);
     ASYNC_TRY {
         AWAIT_GATHER(&self->all, BORROW("a", "ECHO", "1"),
-                     BORROW("b", "BLPOP", "none", "0.2"),
+                     BORROW("b", "BLPOP", "none", "1"),
                      BORROW("c", "ECHO", "3"), BORROW("d", "ECHO", "4"));
         async_gather_clear(&self->all);
         say("idle:%d", (int)async_net_pool_idle(&pool.pool));
@@ -427,14 +427,14 @@ static ASYNC(pooled)
         AWAIT(async_sleep, ASYNC_MS(5));
         AWAIT(borrow, "h", { "ECHO", "8" });
         self->task = async_create_task(BORROW("i", "BLPOP", "none", "0"));
-        AWAIT(async_sleep, ASYNC_MS(20));
+        AWAIT(async_sleep, ASYNC_MS(100));
         server("stop");
         AWAIT_JOIN(self->task);
         AWAIT(borrow, "j", { "ECHO", "10" });
         server("start");
         AWAIT(borrow, "k", { "ECHO", "11" });
         self->task = async_create_task(BORROW("l", "BLPOP", "none", "0"));
-        AWAIT(async_sleep, ASYNC_MS(20));
+        AWAIT(async_sleep, ASYNC_MS(100));
         server("crash");
         AWAIT_JOIN(self->task);
         server("start");

@@ -107,11 +107,11 @@ static ASYNC(app)
             (int)self->request->target.size, self->request->target.data,
             (int)self->request->path.size, self->request->path.data,
             (int)self->request->query.size, self->request->query.data,
-            self->request->version, self->request->keep_alive ? "stays" : "goes",
+            self->request->version,
+            self->request->keep_alive ? "stays" : "goes",
             (int)self->request->content_length);
         for (; self->i < self->request->header_count; self->i++)
-            say("%.*s=<%.*s>",
-                (int)self->request->headers[self->i].name.size,
+            say("%.*s=<%.*s>", (int)self->request->headers[self->i].name.size,
                 self->request->headers[self->i].name.data,
                 (int)self->request->headers[self->i].value.size,
                 self->request->headers[self->i].value.data);
@@ -153,22 +153,29 @@ static ASYNC(app)
         /* It forgets to. */
     } else if (is(self, "/twice")) {
         async_web_respond(self->response, 200, NULL, "1", 1);
-        say("%s", name_of(async_web_respond(self->response, 200, NULL, "", 0)));
+        say("%s",
+            name_of(async_web_respond(self->response, 200, NULL, "", 0)));
         AWAIT_CATCH(self->error, async_web_write, self->response, "2", 1);
         say("%s", name_of(self->error));
         say("%s", name_of(async_web_add_header(self->response, "A", "b")));
     } else if (is(self, "/headers")) {
         say("%s", name_of(async_web_add_header(self->response, "A", "b")));
         say("%s", name_of(async_web_add_header(self->response, "A", "c\td")));
-        say("%s", name_of(async_web_add_header(self->response, "A", "b\r\nC: d")));
+        say("%s",
+            name_of(async_web_add_header(self->response, "A", "b\r\nC: d")));
         say("%s", name_of(async_web_add_header(self->response, "A", "b\n")));
-        say("%s", name_of(async_web_add_header(self->response, "A: b\r\nC", "d")));
+        say("%s",
+            name_of(async_web_add_header(self->response, "A: b\r\nC", "d")));
         say("%s", name_of(async_web_add_header(self->response, "", "d")));
-        say("%s", name_of(async_web_add_header(self->response, "Content-LENGTH", "1")));
-        say("%s", name_of(async_web_add_header(self->response, "transfer-encoding", "x")));
-        say("%s", name_of(async_web_respond(self->response, 200, "a\r\nb: c", "", 0)));
+        say("%s", name_of(async_web_add_header(self->response,
+                                               "Content-LENGTH", "1")));
+        say("%s", name_of(async_web_add_header(self->response,
+                                               "transfer-encoding", "x")));
+        say("%s", name_of(async_web_respond(self->response, 200, "a\r\nb: c",
+                                            "", 0)));
         say("%s", name_of(async_web_respond(self->response, 99, NULL, "", 0)));
-        say("%s", name_of(async_web_respond(self->response, 299, NULL, "", 0)));
+        say("%s",
+            name_of(async_web_respond(self->response, 299, NULL, "", 0)));
     } else if (is(self, "/sleep")) {
         ASYNC_TRY {
             AWAIT(async_sleep, ASYNC_SECONDS(1));
@@ -194,7 +201,9 @@ static ASYNC(app)
             if (self->error) ASYNC_RAISE(self->error);
         }
     } else if (is(self, "/two_readers")) {
-        static struct { async_task *task; } of;
+        static struct {
+            async_task *task;
+        } of;
         of.task = async_create_task(CO(child, self->request));
         AWAIT(async_sleep, ASYNC_MS(1));
         AWAIT_CATCH_INTO(self->error, self->bytes, async_web_read,
@@ -216,6 +225,19 @@ static ASYNC(app)
     ASYNC_END;
 }
 
+/* The task of the server's end; and when it is to be cancelled by itself: in
+ * which iteration from the beginning on, or never. */
+static async_task *serving;
+static int cancel_at = -1, cancelled_it;
+struct canceller { ASYNC_FRAME; int i; };
+static ASYNC(canceller)
+{
+    ASYNC_BEGIN(canceller);
+    for (; self->i < cancel_at; self->i++) ASYNC_SUSPEND;
+    if (serving != NULL) cancelled_it = async_task_cancel(serving);
+    ASYNC_END;
+}
+
 struct talk {
     ASYNC_FRAME;
     const char *const *words;
@@ -231,8 +253,10 @@ static ASYNC(talk)
     memset(&web, 0, sizeof web);
     if (async_web_init(&web, ASYNC_WEB_HANDLER(app, 0), &options) != 0)
         ASYNC_RAISE(ASYNC_ENOMEM);
-    self->task = async_create_task(
-        CO(async_web_serve, NULL, &web, &client.base));
+    self->task =
+        async_create_task(CO(async_web_serve, NULL, &web, &client.base));
+    serving = self->task;
+    if (cancel_at >= 0) async_task_release(async_create_task(CO(canceller)));
     ASYNC_TRY {
         if (self->task == NULL) ASYNC_RAISE(ASYNC_ENOMEM);
         AWAIT(async_sleep, 0);
@@ -271,7 +295,9 @@ static ASYNC(talk)
         if (client.lost || client.base.closing) say("closed");
     } ASYNC_FINALLY {
         __atomic_store_n(&memory.refuse, 0, __ATOMIC_RELAXED);
+        serving = NULL;
         AWAIT(async_web_stop, &web, ASYNC_SECONDS(500));
+        AWAIT(async_sleep, ASYNC_MS(1)); /* until the transport has told */
         async_task_release(self->task);
     } ASYNC_END_TRY
     assert_true(client.lost || memory.refused);
@@ -359,8 +385,8 @@ static void a_connection_is_kept_and_answers_are_in_order(void **s)
 {
     (void)s;
     HEARS(GET("/"), GET("/close"));
-    assert_said(HELLO
-                " HTTP/1.1 200 OK|Content-Length: 0|Connection: close|| closed");
+    assert_said(
+        HELLO " HTTP/1.1 200 OK|Content-Length: 0|Connection: close|| closed");
 }
 static void pipelined_requests_are_answered_in_one_write(void **s)
 {
@@ -395,9 +421,10 @@ static void http_1_0_is_closed_unless_it_asks(void **s)
     (void)s;
     HEARS("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
           "GET / HTTP/1.0\r\n\r\n");
-    assert_said("HTTP/1.1 200 OK|Content-Length: 5|Connection: keep-alive||hello "
-                "HTTP/1.1 200 OK|Content-Length: 5|Connection: close||hello "
-                "closed");
+    assert_said(
+        "HTTP/1.1 200 OK|Content-Length: 5|Connection: keep-alive||hello "
+        "HTTP/1.1 200 OK|Content-Length: 5|Connection: close||hello "
+        "closed");
 }
 static void connection_close_is_heeded(void **s)
 {
@@ -418,7 +445,8 @@ static void an_upgrade_is_not_agreed_to(void **s)
 {
     (void)s;
     HEARS("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
-          "Upgrade: websocket\r\n\r\n", GET("/"));
+          "Upgrade: websocket\r\n\r\n",
+          GET("/"));
     assert_said(HELLO " " HELLO);
 }
 
@@ -433,8 +461,8 @@ static void a_body_with_a_length_is_read(void **s)
 static void a_body_in_chunks_is_read(void **s)
 {
     (void)s;
-    HEARS(POST("/all", CHUNKED) "5\r\nhello\r\n", "6;a=b\r\n wor", "ld\r\n0\r\n",
-          "Trailer: x\r\n\r\n" GET("/"));
+    HEARS(POST("/all", CHUNKED) "5\r\nhello\r\n", "6;a=b\r\n wor",
+          "ld\r\n0\r\n", "Trailer: x\r\n\r\n" GET("/"));
     assert_said("HTTP/1.1 200 OK|Content-Length: 11||hello world" HELLO);
 }
 static void a_body_is_read_as_it_comes(void **s)
@@ -527,11 +555,14 @@ static void a_body_may_be_too_long(void **s)
     HEARS(POST("/all?limit", "Content-Length: 11"));
     HEARS(POST("/all?limit", CHUNKED) "8\r\n12345678\r\n8\r\n12345678\r\n");
     HEARS(POST("/all?limit", "Content-Length: 10") "1234567890");
-    assert_said(CLOSING("413", "Content Too Large", "18") " closed "
-                CLOSING("413", "Content Too Large", "18") " "
-                CLOSING("413", "Content Too Large", "18") " "
-                CLOSING("413", "Content Too Large", "18") " "
-                "HTTP/1.1 200 OK|Content-Length: 10||1234567890");
+    assert_said(CLOSING("413", "Content Too Large", "18") " closed " CLOSING(
+        "413", "Content Too Large",
+        "18") " " CLOSING("413", "Content Too Large",
+                          "18") " " CLOSING("413", "Content Too Large",
+                                            "18") " "
+                                                  "HTTP/1.1 200 "
+                                                  "OK|Content-Length: "
+                                                  "10||1234567890");
 }
 static void a_body_that_is_none_is_refused(void **s)
 {
@@ -544,9 +575,9 @@ static void a_body_that_is_none_is_refused(void **s)
     HEARS(POST("/caught", CHUNKED) "5 \r\n", "@3000");
     HEARS(POST("/echo", CHUNKED) "1\r\na\r\n", "x\r\n");
     assert_said(BAD " " BAD " " BAD " " BAD " " BAD
-                " ASYNC_EHTTP HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
-                "Connection: close|| closed "
-                "HTTP/1.1 200 OK|Transfer-Encoding: chunked||1|a| closed");
+                    " ASYNC_EHTTP HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
+                    "Connection: close|| closed "
+                    "HTTP/1.1 200 OK|Transfer-Encoding: chunked||1|a| closed");
 }
 static void endless_extensions_of_a_chunk_are_refused(void **s)
 {
@@ -564,9 +595,10 @@ static void a_body_that_breaks_off_is_an_error(void **s)
     options.half_close = 1;
     HEARS(POST("/caught", "Content-Length: 11") "abc", "!eof", "@0", "@0");
     HEARS(POST("/caught", CHUNKED) "5\r\nabc", "!eof", "@0", "@0");
-    assert_said("ASYNC_EINCOMPLETE HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
-                "Connection: close|| closed ASYNC_EINCOMPLETE HTTP/1.1 418 I'm "
-                "a teapot|Content-Length: 0|Connection: close|| closed");
+    assert_said(
+        "ASYNC_EINCOMPLETE HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
+        "Connection: close|| closed ASYNC_EINCOMPLETE HTTP/1.1 418 I'm "
+        "a teapot|Content-Length: 0|Connection: close|| closed");
 }
 static void two_tasks_cannot_read(void **s)
 {
@@ -580,8 +612,10 @@ static void two_tasks_cannot_read(void **s)
 static void smugglers_are_refused(void **s)
 {
     (void)s;
-    HEARS(POST("/", "Content-Length: 5\r\nTransfer-Encoding: chunked") "0\r\n\r\n");
-    HEARS(POST("/", "Transfer-Encoding: chunked\r\nContent-Length: 5") "0\r\n\r\n");
+    HEARS(POST("/",
+               "Content-Length: 5\r\nTransfer-Encoding: chunked") "0\r\n\r\n");
+    HEARS(POST("/",
+               "Transfer-Encoding: chunked\r\nContent-Length: 5") "0\r\n\r\n");
     HEARS(POST("/", "Content-Length: 5\r\nContent-Length: 6"));
     HEARS(POST("/", "Content-Length: 5, 6"));
     HEARS(POST("/", "Content-Length: +5"));
@@ -589,7 +623,8 @@ static void smugglers_are_refused(void **s)
     HEARS(POST("/", "Content-Length: 0x5"));
     HEARS(POST("/", "Content-Length: 99999999999999999999999"));
     HEARS(POST("/", "Content-Length : 5"));
-    HEARS(POST("/", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"));
+    HEARS(
+        POST("/", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"));
     HEARS(POST("/", "A: b\r\n c"));
     HEARS(POST("/", "A: b\r\n\tc"));
     HEARS(POST("/", "A: b\rC: d"));
@@ -599,9 +634,9 @@ static void smugglers_are_refused(void **s)
     HEARS("GET / HTTP/1.1\nHost: a\n\n");
     HEARS("GET / HTTP/1.1\r\n Host: a\r\n\r\n");
     HEARS("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_said(BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " "
-                BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " "
-                BAD " " BAD " " BAD);
+    assert_said(BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD
+                    " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD " " BAD
+                    " " BAD " " BAD " " BAD " " BAD);
 }
 static void other_codings_are_not_known(void **s)
 {
@@ -610,10 +645,10 @@ static void other_codings_are_not_known(void **s)
     HEARS(POST("/", "Transfer-Encoding: xchunked"));
     HEARS("BREW / HTTP/1.1\r\nHost: a\r\n\r\n");
     HEARS("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_said(CLOSING("501", "Not Implemented", "16") " "
-                CLOSING("501", "Not Implemented", "16") " "
-                CLOSING("501", "Not Implemented", "16") " "
-                CLOSING("501", "Not Implemented", "16"));
+    assert_said(CLOSING("501", "Not Implemented", "16") " " CLOSING(
+        "501", "Not Implemented",
+        "16") " " CLOSING("501", "Not Implemented",
+                          "16") " " CLOSING("501", "Not Implemented", "16"));
 }
 static void a_request_line_is_as_it_should_be(void **s)
 {
@@ -633,9 +668,9 @@ static void other_versions_are_refused(void **s)
     HEARS("GET / HTTP/2.0\r\nHost: a\r\n\r\n");
     HEARS("GET / HTTP/1.2\r\nHost: a\r\n\r\n");
     HEARS("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    assert_said(CLOSING("505", "HTTP Version Not Supported", "27") " "
-                CLOSING("505", "HTTP Version Not Supported", "27") " "
-                CLOSING("505", "HTTP Version Not Supported", "27"));
+    assert_said(CLOSING("505", "HTTP Version Not Supported", "27") " " CLOSING(
+        "505", "HTTP Version Not Supported",
+        "27") " " CLOSING("505", "HTTP Version Not Supported", "27"));
 }
 static void heads_have_limits(void **s)
 {
@@ -651,10 +686,10 @@ static void heads_have_limits(void **s)
     HEARS("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\nA: b\r\n");
     HEARS("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\n\r\n");
     HEARS("GET / HTTP/1.1\r\nHost: a\r\nA: ", words, "\r\n\r\n");
-    assert_said(CLOSING("414", "URI Too Long", "13") " "
-                CLOSING("431", "Request Header Fields Too Large", "32") " "
-                CLOSING("431", "Request Header Fields Too Large", "32") " "
-                HELLO " " HELLO);
+    assert_said(CLOSING("414", "URI Too Long", "13") " " CLOSING(
+        "431", "Request Header Fields Too Large",
+        "32") " " CLOSING("431", "Request Header Fields Too Large",
+                          "32") " " HELLO " " HELLO);
 }
 
 /* --- responses ------------------------------------------------------------- */
@@ -704,8 +739,8 @@ static void an_error_is_answered_with_500(void **s)
 {
     (void)s;
     HEARS(GET("/fail") GET("/"));
-    assert_said("[Unhandled exception in web handler: ASYNC_EINVAL] "
-                FAILED HELLO);
+    assert_said(
+        "[Unhandled exception in web handler: ASYNC_EINVAL] " FAILED HELLO);
 }
 static void an_error_behind_the_head_aborts(void **s)
 {
@@ -770,9 +805,11 @@ static void a_body_may_not_stand_still(void **s)
     HEARS(POST("/all", "Content-Length: 5") "a", "@4000", "b", "@4000", "c",
           "@6000", "@3000");
     HEARS(POST("/caught", "Content-Length: 5") "a", "@6000");
-    assert_said(CLOSING("408", "Request Timeout", "16") " closed "
-                "ASYNC_ETIMEDOUT HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
-                "Connection: close||");
+    assert_said(CLOSING(
+        "408", "Request Timeout",
+        "16") " closed "
+              "ASYNC_ETIMEDOUT HTTP/1.1 418 I'm a teapot|Content-Length: 0|"
+              "Connection: close||");
 }
 static void a_handler_may_take_as_long_as_it_wants(void **s)
 {
@@ -799,7 +836,8 @@ static void when_the_client_goes_the_handler_is_cancelled(void **s)
     HEARS(GET("/sleep"), "!eof", "@0", "@0");
     HEARS(POST("/all", "Content-Length: 5") "a", "!gone", "@0");
     HEARS(GET("/stubborn"), "!gone", "@0", "@0");
-    assert_said("cancelled closed cancelled closed closed stays:broken closed");
+    assert_said(
+        "cancelled closed cancelled closed closed stays:broken closed");
 }
 static void the_end_of_a_half_may_be_allowed(void **s)
 {
@@ -808,8 +846,8 @@ static void the_end_of_a_half_may_be_allowed(void **s)
     HEARS(GET("/sleep") GET("/"), "!eof", "@2000");
     HEARS(GET("/"), "!eof", "@0", "@0");
     HEARS("GET / HT", "!eof", "@0", "@0");
-    assert_said("HTTP/1.1 200 OK|Content-Length: 5||slept" HELLO " closed "
-                HELLO " closed closed");
+    assert_said("HTTP/1.1 200 OK|Content-Length: 5||slept" HELLO
+                " closed " HELLO " closed closed");
 }
 static void a_client_that_stalls_may_go(void **s)
 {
@@ -826,8 +864,8 @@ static void cancelling_the_server_task_aborts(void **s)
     HEARS(POST("/all", "Content-Length: 5") "a", "!cancel", "@0", "@0");
     HEARS(POST("/", "Content-Length: 5") "a", "!cancel", "@0", "@0");
     HEARS("BAD\n", "!cancel", "@0", "@0");
-    assert_said("cancelled closed closed closed closed " HELLO " closed "
-                BAD " closed");
+    assert_said("cancelled closed closed closed closed " HELLO " closed " BAD
+                " closed");
 }
 static void cancelling_a_write_leaves_nothing(void **s)
 {
@@ -836,15 +874,61 @@ static void cancelling_a_write_leaves_nothing(void **s)
     assert_ends("x closed");
 }
 
+static void wherever_it_is_cancelled_nothing_is_left(void **s)
+{
+    /* No time passes, so that iterations are all there is. */
+    static const char *const words[] = { GET("/"),
+                                         POST("/all", CHUNKED) "5\r\nhel",
+                                         "@0",
+                                         "lo\r\n0\r\n\r\n",
+                                         POST("/echo",
+                                              "Content-Length: 6") "abc",
+                                         "@0",
+                                         "def",
+                                         POST("/", "Content-Length: 9") "abc",
+                                         "@0",
+                                         "defghi",
+                                         "!stall",
+                                         GET("/flood"),
+                                         "@0",
+                                         "!read",
+                                         "@0",
+                                         "@0",
+                                         GET("/sleep"),
+                                         "@0",
+                                         NULL };
+    static const char *const refused[] = { "BAD\n", "@0", "@0", NULL };
+    int runs = 0;
+    (void)s;
+    cancelled_it = 1;
+    for (cancel_at = 0; cancelled_it && cancel_at < 500; cancel_at++) {
+        cancelled_it = 0;
+        assert_int_equal(run_virtual(CO(talk, refused), 0, 0), 0);
+        cancelled_it = 0;
+        assert_int_equal(run_virtual(CO(talk, words), 0, 0), 0);
+        runs += cancelled_it;
+        unit_said[0] = '\0';
+        unit_said_length = 0;
+    }
+    cancel_at = -1;
+    assert_true(runs > 20 && !cancelled_it);
+}
+
 /* --- memory ---------------------------------------------------------------- */
 
 static void whatever_memory_is_missing_nothing_leaks(void **s)
 {
-    static const char *const words[] = {
-        GET("/"), POST("/all", CHUNKED) "5\r\nhel", "lo\r\n0\r\n\r\n",
-        POST("/echo", "Content-Length: 6") "abc", "def", GET("/headers"),
-        GET("/big"), "BAD\r\n", "@5000", NULL
-    };
+    static const char *const words[] = { GET("/"),
+                                         POST("/all", CHUNKED) "5\r\nhel",
+                                         "lo\r\n0\r\n\r\n",
+                                         POST("/echo",
+                                              "Content-Length: 6") "abc",
+                                         "def",
+                                         GET("/headers"),
+                                         GET("/big"),
+                                         "BAD\r\n",
+                                         "@5000",
+                                         NULL };
     long at, answered = 0;
     (void)s;
     for (at = 0; at < 200; at++) {
@@ -956,8 +1040,8 @@ PROGRAM(of_unix)
 {
     ASYNC_BEGIN(of_unix);
     unlink("http_server.socket");
-    assert_int_equal(async_web_init(&self->web, ASYNC_WEB_HANDLER(app, 0),
-                                    NULL), 0);
+    assert_int_equal(
+        async_web_init(&self->web, ASYNC_WEB_HANDLER(app, 0), NULL), 0);
     AWAIT(async_start_unix_server, &self->web.server,
           async_web_clients(&self->web), "http_server.socket");
     AWAIT(async_open_unix_connection, &self->one, "http_server.socket");
@@ -978,8 +1062,8 @@ static async_tls_context of_client, of_server;
 PROGRAM(secured)
 {
     ASYNC_BEGIN(secured);
-    assert_int_equal(async_web_init(&self->web, ASYNC_WEB_HANDLER(app, 0),
-                                    NULL), 0);
+    assert_int_equal(
+        async_web_init(&self->web, ASYNC_WEB_HANDLER(app, 0), NULL), 0);
     AWAIT(async_start_tls_server, &self->web.server,
           async_web_clients(&self->web), &of_server, "127.0.0.1", 0);
     AWAIT(async_open_tls_connection, &self->one, &of_client, "127.0.0.1",
@@ -987,8 +1071,9 @@ PROGRAM(secured)
     AWAIT(ask, &self->one, GET("/") GET("/fail") POST("/", ""));
     AWAIT(async_open_tls_connection, &self->two, &of_client, "127.0.0.1",
           async_server_port(&self->web.server), 0, "localhost");
-    AWAIT(ask, &self->two, POST("/all", "Content-Length: 1000000"
-                                        "\r\nExpect: 100-continue"));
+    AWAIT(ask, &self->two,
+          POST("/all", "Content-Length: 1000000"
+                       "\r\nExpect: 100-continue"));
     AWAIT(async_connection_close, &self->two);
     AWAIT(async_connection_close, &self->one);
     AWAIT(async_web_stop, &self->web, ASYNC_SECONDS(1));
@@ -1111,8 +1196,8 @@ static void a_loop_that_closes_takes_its_connections_with_it(void **s)
     memory_begin();
     memset(&web, 0, sizeof web);
     assert_int_equal(async_uv_loop_init(&loop, NULL, &counting_allocator), 0);
-    assert_int_equal(
-        async_loop_run_until_complete(&loop.base, CO(abandoned)), 0);
+    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(abandoned)),
+                     0);
     async_stream_reader_destroy(&one.reader);
     assert_int_equal(async_loop_close(&loop.base), 0);
     assert_int_equal(memory.live, 1); /* the arguments of the handler */
@@ -1191,6 +1276,7 @@ int main(int argc, char **argv)
         TEST(a_client_that_stalls_may_go),
         TEST(cancelling_the_server_task_aborts),
         TEST(cancelling_a_write_leaves_nothing),
+        TEST(wherever_it_is_cancelled_nothing_is_left),
         TEST(whatever_memory_is_missing_nothing_leaks),
         TEST(a_request_allocates_nothing_after_the_first),
         TEST(it_is_served_by_tcp),

@@ -14,6 +14,7 @@ static async_server listening;
 static const char *const *script; /* what it says to each piece that comes */
 static const size_t *sizes;
 static int stays; /* whether it keeps the connection open behind that */
+static async_duration span;
 
 struct serve { ASYNC_FRAME; async_connection *client; async_bytes some; };
 static ASYNC(serve)
@@ -53,7 +54,7 @@ static ASYNC(program)
              "user=x dbname=x",
              async_server_port(&listening));
     ASYNC_TRY {
-        ASYNC_TIMEOUT(&self->limit, ASYNC_MS(200)) {
+        ASYNC_TIMEOUT(&self->limit, span) {
             SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
             if (!self->error)
                 SAY_AWAIT("query", async_postgres_query, &db, &self->result,
@@ -88,6 +89,7 @@ static void who_closes_is_no_server(void **state)
     ANSWERS(NULL);
     SIZES(0);
     stays = 0;
+    span = ASYNC_SECONDS(30);
     run(CO(program));
     assert_said("connect:EPROTO then:ASYNC_ECLOSED");
 }
@@ -97,6 +99,7 @@ static void who_says_something_else_is_no_server(void **state)
     ANSWERS("HTTP/1.1 400 Bad Request\r\n\r\n");
     SIZES(28);
     stays = 0;
+    span = ASYNC_SECONDS(30);
     run(CO(program));
     assert_said("connect:EPROTO then:ASYNC_ECLOSED");
 }
@@ -106,6 +109,7 @@ static void who_says_nothing_takes_too_long(void **state)
     ANSWERS(NULL);
     SIZES(0);
     stays = 1;
+    span = ASYNC_MS(200);
     run(CO(program));
     assert_said("timeout");
 }
@@ -115,6 +119,7 @@ static void a_server_that_dies_before_it_answers_is_an_error(void **state)
     ANSWERS(WELCOME);
     SIZES(sizeof WELCOME - 1);
     stays = 0;
+    span = ASYNC_SECONDS(30);
     run(CO(program));
     assert_said("connect:ok query:broken then:broken");
 }
@@ -130,6 +135,7 @@ static void a_server_that_dies_in_mid_answer_is_an_error(void **state)
         "D\0\0\0\x20\0\x01");
     SIZES(sizeof WELCOME - 1, 44);
     stays = 0;
+    span = ASYNC_SECONDS(30);
     run(CO(program));
     assert_said("connect:ok query:broken then:broken");
 }
@@ -139,6 +145,7 @@ static void garbage_in_an_answer_is_an_error(void **state)
     ANSWERS(WELCOME, "????????????????????????????????");
     SIZES(sizeof WELCOME - 1, 32);
     stays = 1;
+    span = ASYNC_SECONDS(30);
     run(CO(program));
     assert_said("connect:ok query:broken then:broken");
 }
@@ -150,6 +157,7 @@ static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
     ANSWERS(WELCOME);
     SIZES(sizeof WELCOME - 1);
     stays = 1;
+    span = ASYNC_MS(200);
     async_uv_loop_init(&loop, NULL, NULL);
     start = async_loop_time(&loop.base);
     assert_int_equal(async_loop_run_until_complete(&loop.base, CO(program)),

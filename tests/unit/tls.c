@@ -1607,6 +1607,8 @@ static void whichever_allocation_fails_nothing_is_left(void **s)
     (void)s;
     begin_server("good");
     begin_client();
+    /* where a peer had no memory to begin */
+    of_server.handshake_timeout = ASYNC_SECONDS(1);
     memset(much, 'x', sizeof much);
     for (at = 1; at <= last; at++) {
         allocations = 0;
