@@ -1039,7 +1039,8 @@ enum {
     ASYNC__IS_OVER = 8,     /* hand-driven: has ended */
     ASYNC__IN_CHUNK = 16,   /* the stack has grown: `end` is an async__chunk */
     ASYNC__IS_SLEEPING = 32, /* its node is a timer */
-    ASYNC__MUST_CANCEL = 64  /* to be cancelled when it runs next */
+    ASYNC__MUST_CANCEL = 64, /* to be cancelled when it runs next */
+    ASYNC__IS_CANCELLING = 128 /* what it waits for is being cancelled */
 };
 
 #ifndef ASYNC_STATIC_ONLY

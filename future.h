@@ -489,7 +489,9 @@ enum { ASYNC__PLAIN = 0, ASYNC__TASK = 1, ASYNC__OPERATION = 2,
        ASYNC__UNHURRIED = 16,
        /* An operation that is the work of other tasks: closing the loop does
         * not wait for it, and a scope tells those tasks. */
-       ASYNC__INSIDE = 32 };
+       ASYNC__INSIDE = 32,
+       /* It stands behind a gathering, for those who select from that. */
+       ASYNC__SELECTS = 64 };
 
 struct async_operation {
     async_future future;

@@ -234,7 +234,8 @@ size_t async_task_stack_high_water(const async_task *task);
  * A request that is raised as ASYNC_ECANCELED at the await where the task is
  * suspended; that may be caught, and FINALLY arms may await.  It goes to what
  * the task waits for first: a task that it awaits is cancelled, and the error
- * arrives when that has ended.  One not yet started never runs.
+ * arrives when that has ended.  One not yet started never runs.  A circle of
+ * tasks that await each other, which could never end, is broken at this one.
  * ------------------------------------------------------------------------ */
 
 /* Returns 1, or 0 when it had ended already.  Counterpart: Task.cancel(). */
@@ -1619,10 +1620,13 @@ static void async__abandon(async_task *task)
         co->wait.future = NULL;
         async__unlink(&co->node.link);
     } else if (future != NULL) {
+        int selects = future->kind & ASYNC__SELECTS;
         if (future->state == ASYNC__PENDING) async__unlink(&co->node.link);
         async__drop(co);
         if (async__is_gather(future))
             async__gather_let_go((async_gathering *)(void *)future);
+        else if (selects)
+            async__gather_let_go((async_gathering *)(void *)future - 1);
     }
     co->top = NULL;
     co->error = ASYNC_ECANCELED;
@@ -1757,13 +1761,34 @@ int async__task_cancel(async_future *future)
 {
     async_task *task = (async_task *)(void *)future;
     async *co = task->co;
+#ifndef ASYNC_STATIC_ONLY
+    int taken;
+#endif
     ASYNC__CHECK_LOOP(future->loop, "async_task_cancel");
     if (future->state != ASYNC__PENDING) {
         future->kind |= ASYNC__RETRIEVED;
         return 0;
     }
+#ifndef ASYNC_STATIC_ONLY
+    if (co->flags & ASYNC__IS_CANCELLING) {
+        /* What it waits for waits for itself: the circle is broken here, or
+         * nobody in it would ever run. */
+        async_future *wait = (async_future *)co->wait.future;
+        if (wait->state == ASYNC__PENDING) async__unlink(&co->node.link);
+        async__unshare(wait);
+        co->wait.future = NULL;
+        async__throw_soon(co, ASYNC_ECANCELED);
+        return 1;
+    }
+    task->requests++;
+    co->flags |= ASYNC__IS_CANCELLING;
+    taken = async__cancel_wait(co);
+    co->flags &= (uint8_t)~ASYNC__IS_CANCELLING;
+    if (taken) return 1;
+#else
     task->requests++;
     if (async__cancel_wait(co)) return 1;
+#endif
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
     co->flags |= ASYNC__MUST_CANCEL;

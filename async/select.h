@@ -95,13 +95,17 @@ void async_select_clear(async_selection *selection);
  * A gathering that is not started: its list of children is what is used of it.
  * ======================================================================== */
 struct async_selection {
-    async_gathering all;
+    async_gathering all; /* must be first, and what follows it next */
     async_future waiter; /* the first has ended; and then, all have */
     size_t left;         /* who have not ended */
     size_t first;        /* who has won, and one; 0 is nobody */
     int error;
     unsigned char awaited, over;
 };
+
+/* The loop's close finds the gathering by the future that is awaited. */
+typedef char async__selection_layout
+    [offsetof(async_selection, waiter) == sizeof(async_gathering) ? 1 : -1];
 
 int async__select_each(async_selection *selection, int count, ...);
 
@@ -232,6 +236,7 @@ static int async__select_begin(async *co, async_selection *selection)
     selection->awaited = 1;
     selection->left = selection->all.count;
     async_future_init(&selection->waiter, async_loop_of(co));
+    selection->waiter.kind |= ASYNC__SELECTS;
     for (i = 0; i < selection->all.count; i++) {
         async__member *child = async__child_of(&selection->all, i);
         child->node.run = async__select_done;
@@ -257,7 +262,7 @@ static int async__select_waits(async *co, async_selection *selection)
     }
     if (selection->first == 0) selection->first = SIZE_MAX; /* nobody */
     async_future_init(&selection->waiter, async_loop_of(co));
-    selection->waiter.kind |= ASYNC__UNHURRIED;
+    selection->waiter.kind |= ASYNC__SELECTS | ASYNC__UNHURRIED;
     return 1;
 }
 

@@ -1016,6 +1016,72 @@ a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled(void **s)
                 "waits:ASYNC_ECANCELED@0");
 }
 
+/* --- circles --------------------------------------------------------------- */
+
+/* Each of the tasks awaits the next one. */
+static async_task *ring[3];
+struct link_of_ring { ASYNC_FRAME; int i, seconds; };
+static ASYNC(link_of_ring)
+{
+    ASYNC_BEGIN(link_of_ring);
+    ASYNC_TRY {
+        AWAIT_TASK(ring[(self->i + 1) % 3]);
+    } ASYNC_FINALLY {
+        say("%d:finally", self->i);
+        AWAIT(async_sleep, ASYNC_SECONDS(self->seconds));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+struct circle { ASYNC_FRAME; int i, error; };
+static ASYNC(circle)
+{
+    ASYNC_BEGIN(circle);
+    for (self->i = 0; self->i < 3; self->i++)
+        ring[self->i] = async_create_task(CO(link_of_ring, self->i));
+    AWAIT(async_sleep, 0);
+    assert_int_equal(async_task_cancel(ring[1]), 1);
+    assert_int_equal(async_task_cancelling(ring[1]), 1);
+    ASYNC_TRY {
+        AWAIT_TASK(ring[1]);
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    for (self->i = 0; self->i < 3; self->i++) {
+        assert_true(async_task_cancelled(ring[self->i]) || self->i != 1);
+        async_task_release(ring[self->i]);
+    }
+    assert_int_equal(self->error, ASYNC_ECANCELED);
+    ASYNC_END;
+}
+
+static void a_circle_of_tasks_is_broken_where_the_cancellation_began(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(circle), 0);
+    assert_said("1:finally 0:finally 2:finally");
+}
+
+struct leaves_circle { ASYNC_FRAME; int i; };
+static ASYNC(leaves_circle)
+{
+    ASYNC_BEGIN(leaves_circle);
+    for (self->i = 0; self->i < 3; self->i++) {
+        ring[self->i] = async_create_task(CO(link_of_ring, self->i));
+        async_task_release(ring[self->i]);
+    }
+    AWAIT(async_sleep, 0);
+    ASYNC_END;
+}
+
+static void a_circle_of_tasks_does_not_hold_up_the_end_of_a_run(void **s)
+{
+    (void)s;
+    async_virtual_loop_init(&loop, NULL);
+    assert_int_equal(async_run_on(&loop.base, CO(leaves_circle)), 0);
+    assert_said("0:finally 2:finally 1:finally");
+    assert_int_equal(async_loop_close(&loop.base), 0);
+}
+
 UNIT_MAIN(
     TEST(cancelled_before_its_first_step_a_body_never_runs),
     TEST(cancelling_ends_a_sleep_at_once),
@@ -1051,4 +1117,6 @@ UNIT_MAIN(
     TEST(taking_back_all_requests_withdraws_one_not_yet_raised),
     TEST(as_long_as_one_request_is_left_it_is_raised),
     TEST(a_sleep_that_was_cancelled_cannot_be_taken_back),
-    TEST(a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled))
+    TEST(a_task_that_raises_it_or_awaits_what_was_cancelled_is_cancelled),
+    TEST(a_circle_of_tasks_is_broken_where_the_cancellation_began),
+    TEST(a_circle_of_tasks_does_not_hold_up_the_end_of_a_run))
