@@ -74,7 +74,7 @@ help:
 
 run:
 	@packaging/deps run
-	@$(MAKE) --no-print-directory examples
+	@$(MAKE) --no-print-directory -j "$$(getconf _NPROCESSORS_ONLN)" examples
 	@examples/tour $(BIN)
 
 examples: $(EXAMPLES:%=$(BIN)/%) $(BIN)/uart_shell
