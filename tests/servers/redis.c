@@ -226,7 +226,8 @@ static void messages_are_heard(void **state)
     assert_non_null(strstr(unit_said, "a=one"));
     assert_non_null(strstr(unit_said, "c1~two"));
     assert_non_null(strstr(unit_said, "b=three"));
-    assert_non_null(strstr(unit_said, "ASYNC_EINVALSTATE nil 1 broken"));
+    assert_true(strstr(unit_said, "ASYNC_EINVALSTATE nil 1 broken") != NULL ||
+                strstr(unit_said, "ASYNC_EINVALSTATE nil broken 1") != NULL);
     unit_begin(NULL);
 }
 
