@@ -1868,7 +1868,8 @@ static int async__gather_cancel(async_operation *operation)
     uint32_t i;
     int taken = 0;
     for (i = 0; i < gathering->count; i++)
-        if (async_future_cancel(async__child_of(gathering, i)->future)) taken = 1;
+        if (async_future_cancel(async__child_of(gathering, i)->future))
+            taken = 1;
     if (taken) gathering->cancel_requested = 1;
     return taken;
 }

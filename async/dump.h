@@ -106,9 +106,10 @@ void async_dump_task(const async_task *task, unsigned parts,
  *         Task-4 connect: waiting for async_tcp_connect
  *
  * Awaited are: a task; those of a gather, of async_wait(),
- * async_as_completed(), a selection, a shield; those of a task group or a nursery whose block waits
- * for its end.  A task that several await stands under the first.  Tasks that
- * wait for each other in a circle stand behind all others, under the words
+ * async_as_completed(), a selection, a shield; those of a task group or a
+ * nursery whose block waits for its end.  A task that several await stands
+ * under the first.  Tasks that wait for each other in a circle stand behind all
+ * others, under the words
  * "in a circle:".
  * Returns  0; ASYNC_ENOMEM: then nothing was put.  On the heap it takes 32 to
  *          56 bytes a task from the loop's allocator, and gives them back; with

@@ -904,7 +904,8 @@ static int async__postgres_connect_begin(struct async_postgres_connect *self,
     return names;
 }
 
-/* With the SQLSTATE of the server's errors, which libpq keeps to itself else. */
+/* With the SQLSTATE of the server's errors, which libpq keeps to itself
+ * otherwise. */
 static void async__postgres_started(struct async_postgres_connect *self)
 {
     PGconn *connection = self->db->connection;

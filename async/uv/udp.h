@@ -380,7 +380,8 @@ static struct async_udp_receive *async__receive_of(async_operation *arrival)
 static void async__udp_on_alloc(uv_handle_t *handle, size_t suggested,
                                 uv_buf_t *buffer)
 {
-    async_operation *waiter = async__waiting(((async_udp *)handle->data)->waiter);
+    async_udp *udp = (async_udp *)handle->data;
+    async_operation *waiter = async__waiting(udp->waiter);
     (void)suggested;
     *buffer = uv_buf_init(NULL, 0);
     if (waiter != NULL)

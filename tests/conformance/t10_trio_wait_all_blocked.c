@@ -24,7 +24,7 @@ static ASYNC(wait_all_tasks_blocked)
     ASYNC_END;
 }
 
-static char out[4][16];
+static struct { const char *n; int slot; } out[4];
 static int outs;
 struct w { ASYNC_FRAME; const char *n; int slots[2]; int i; };
 static ASYNC(w)
@@ -32,7 +32,8 @@ static ASYNC(w)
     ASYNC_BEGIN(w);
     for (; self->i < 2; self->i++) {
         AWAIT(async_event_wait, &turns[self->slots[self->i]]);
-        sprintf(out[outs++], "('%s', %d)", self->n, self->slots[self->i]);
+        out[outs].n = self->n;
+        out[outs++].slot = self->slots[self->i];
         async_event_set(&turns[self->slots[self->i] + 1]);
     }
     ASYNC_END;
@@ -58,7 +59,9 @@ static ASYNC(program)
         async_nursery_spawn(&self->nursery, CO(w, "B", { 1, 2 }));
     }
     ASYNC_END_NURSERY
-    printf("[%s, %s, %s, %s]\n", out[0], out[1], out[2], out[3]);
+    for (outs = 0; outs < 4; outs++)
+        printf("%s('%s', %d)%s", outs == 0 ? "[" : "", out[outs].n,
+               out[outs].slot, outs < 3 ? ", " : "]\n");
     async_nursery_clear(&self->nursery);
     t0 = async_loop_time(async_loop_of(co));
     ASYNC_NURSERY(&self->nursery) {
