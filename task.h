@@ -878,8 +878,8 @@ struct async_gathering {
     unsigned char in_order; /* see async__gather_counts() */
 };
 
-void *async__gathered(const async_gathering *gathering,
-                                  size_t index, async_function *name);
+void *async__gathered(const async_gathering *gathering, size_t index,
+                      async_function *name);
 int async__gather_each(async_gathering *gathering, int count, ...);
 
 #define ASYNC__AWAIT_GATHER(gathering_, ...)                                  \

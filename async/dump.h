@@ -382,6 +382,19 @@ static void async__dump_waiting(const async__dump *to, const async_task *task)
                                                       : "a future");
 }
 
+#if ASYNC_TIME_BITS == 64
+static void async__dump_seconds(const async__dump *to, async_time time)
+{
+    uint32_t thousandths = (uint32_t)(time / 1000000 % 1000);
+    async__dump_number(to, (uint32_t)(time / 1000000000));
+    async__dump_text(to, thousandths < 10    ? ".00"
+                         : thousandths < 100 ? ".0"
+                                             : ".");
+    async__dump_number(to, thousandths);
+    async__dump_text(to, " s");
+}
+#endif
+
 static void async__dump_time(const async__dump *to, async_time time)
 {
     if (time == ASYNC_FOREVER) {
@@ -392,16 +405,8 @@ static void async__dump_time(const async__dump *to, async_time time)
     async__dump_text(to, " until tick ");
     async__dump_number(to, time);
 #else
-    {
-        uint32_t thousandths = (uint32_t)(time / 1000000 % 1000);
-        async__dump_text(to, " until ");
-        async__dump_number(to, (uint32_t)(time / 1000000000));
-        async__dump_text(to, thousandths < 10    ? ".00"
-                             : thousandths < 100 ? ".0"
-                                                 : ".");
-        async__dump_number(to, thousandths);
-        async__dump_text(to, " s");
-    }
+    async__dump_text(to, " until ");
+    async__dump_seconds(to, time);
 #endif
 }
 
@@ -448,17 +453,6 @@ static void async__dump_state(const async__dump *to, const async_task *task,
 }
 
 #if ASYNC_HOSTED && !defined(ASYNC_STATIC_ONLY) && ASYNC_TIME_BITS == 64
-static void async__dump_seconds(const async__dump *to, async_time time)
-{
-    uint32_t thousandths = (uint32_t)(time / 1000000 % 1000);
-    async__dump_number(to, (uint32_t)(time / 1000000000));
-    async__dump_text(to, thousandths < 10    ? ".00"
-                         : thousandths < 100 ? ".0"
-                                             : ".");
-    async__dump_number(to, thousandths);
-    async__dump_text(to, " s");
-}
-
 /* What is known of a loop that is watched. */
 static void async__dump_since(const async__dump *to, const async_task *task)
 {

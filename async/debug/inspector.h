@@ -250,18 +250,8 @@ static void async__inspector_put(const char *text, void *argument)
 
 static void async__inspector_quoted(async__asker *asker, const char *text)
 {
-    char piece[8];
     async__inspector_put("\"", asker);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            snprintf(piece, sizeof piece, "\\%c", c);
-        else if (c < 0x20 || c > 0x7e)
-            snprintf(piece, sizeof piece, "\\u%04x", c);
-        else
-            snprintf(piece, sizeof piece, "%c", c);
-        async__inspector_put(piece, asker);
-    }
+    async__trace_text(async__inspector_put, asker, text);
     async__inspector_put("\"", asker);
 }
 

@@ -212,8 +212,9 @@ typedef struct async__trace_out {
     int lines;
 } async__trace_out;
 
-/* A name within quotes. */
-static void async__trace_text(const async__trace_out *out, const char *text)
+/* What stands within JSON's quotes. */
+static void async__trace_text(async_watch_put *put, void *argument,
+                              const char *text)
 {
     char piece[8];
     for (; *text != '\0'; text++) {
@@ -224,7 +225,7 @@ static void async__trace_text(const async__trace_out *out, const char *text)
             snprintf(piece, sizeof piece, "\\u%04x", c);
         else
             snprintf(piece, sizeof piece, "%c", c);
-        out->put(piece, out->argument);
+        put(piece, argument);
     }
 }
 
@@ -257,7 +258,7 @@ static void async__trace_at(const async__trace_out *out, const char *what,
 static void async__trace_name(const async__trace_out *out, const char *name)
 {
     out->put(",\"name\":\"", out->argument);
-    async__trace_text(out, name);
+    async__trace_text(out->put, out->argument, name);
     out->put("\"", out->argument);
 }
 
@@ -288,7 +289,7 @@ static void async__trace_track(async__trace_out *out, uint32_t number,
     char text[32];
     async__trace_begin(out, "M", number);
     out->put(",\"name\":\"thread_name\",\"args\":{\"name\":\"", out->argument);
-    async__trace_text(out, name);
+    async__trace_text(out->put, out->argument, name);
     out->put("\"}}", out->argument);
     async__trace_begin(out, "M", number);
     snprintf(text, sizeof text, "%u", (unsigned)number);
