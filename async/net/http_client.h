@@ -692,20 +692,34 @@ static void async__http_trim(const char **text, size_t *size)
     while (*size > 0 && async__http_is_space((*text)[*size - 1])) (*size)--;
 }
 
-/* "HTTP/1.1 200 OK", or "HTTP/2 200" */
-static void async__http_begin_head(async_http_response *response,
-                                   const char *line, size_t size)
+static int async__http_is_digit(char c)
 {
-    size_t i = 5;
+    return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 200 OK", or "HTTP/2 200"; libcurl is content with less.  Returns 0,
+ * or an error. */
+static int async__http_begin_head(async_http_response *response,
+                                  const char *line, size_t size)
+{
+    size_t i = 5, digits = 0;
     response->head.size = response->coming.size = 0;
     response->version = response->status = 0;
-    if (i < size) response->version = (line[i++] - '0') * 10;
-    if (i + 1 < size && line[i] == '.')
-        response->version += line[i + 1] - '0', i += 2;
+    if (i >= size || !async__http_is_digit(line[i])) return UV_EPROTO;
+    response->version = (line[i++] - '0') * 10;
+    if (i < size && line[i] == '.') {
+        if (++i >= size || !async__http_is_digit(line[i])) return UV_EPROTO;
+        response->version += line[i++] - '0';
+    }
+    if (i >= size || line[i] != ' ') return UV_EPROTO;
     while (i < size && line[i] == ' ') i++;
-    for (; i < size && line[i] >= '0' && line[i] <= '9'; i++)
-        if (response->status < 1000)
-            response->status = response->status * 10 + (line[i] - '0');
+    for (; i < size && async__http_is_digit(line[i]) && digits < 4; i++) {
+        response->status = response->status * 10 + (line[i] - '0');
+        digits++;
+    }
+    if (digits == 3 && (i == size || line[i] == ' ')) return 0;
+    response->status = 0;
+    return UV_EPROTO;
 }
 
 /* Whether no other head will come behind this one. */
@@ -782,7 +796,8 @@ static size_t async__http_on_header(char *line, size_t one, size_t size,
     if (memchr(line, '\r', length) != NULL)
         return async__http_refuse(response, UV_EPROTO);
     if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-        async__http_begin_head(response, line, length);
+        error = async__http_begin_head(response, line, length);
+        if (error) return async__http_refuse(response, error);
     } else if (length > 0) {
         error = async__http_add_header(response, line, length);
         if (error) return async__http_refuse(response, error);

@@ -80,6 +80,7 @@ static const struct answer {
     { "/empty", "", 1 },
     { "/garbage", "this is not HTTP\r\n\r\n", 1 },
     { "/bad-length", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhello", 1 },
+    { "/long-status", "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", 1 },
     { "/carriage-return",
       "HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n",
       1 },
@@ -576,6 +577,7 @@ static void what_is_not_http_is_a_protocol_error(void **state)
     fetched("/garbage", "0:EPROTO");
     fetched("/bad-length", "0:EPROTO");
     fetched("/carriage-return", "0:EPROTO");
+    fetched("/long-status", "0:EPROTO");
     fetched("/bad-gzip", "200:EPROTO");
 }
 
