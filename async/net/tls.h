@@ -78,6 +78,9 @@ typedef struct async_tls_context {
     /* May set each connection's SSL further; less than 0 is its error. */
     int (*prepare)(SSL *ssl, void *argument);
     void *prepare_argument;
+    /* This for what opens transports itself, as async/net/redis.h: its `tls` is
+     * then &context.layer. */
+    async_transport_layer layer;
     /* The rest is private. */
     BIO_METHOD *method;
     unsigned long failure;
@@ -505,9 +508,21 @@ static int async__tls_no_passphrase(char *text, int size, int writing,
     return -1;
 }
 
+static int async__tls_start_layer(async_transport_layer *layer,
+                                  async_transport *upper,
+                                  async_transport *lower,
+                                  async_protocol *protocol, const char *name);
+static void async__tls_forget_layer(async_transport *upper, int loop_gone);
+static void async__tls_explain_layer(const async_transport *upper, char *text,
+                                     size_t size);
+
 static int async__tls_context_init(async_tls_context *context, int server)
 {
     memset(context, 0, sizeof *context);
+    context->layer.size = sizeof(async_tls);
+    context->layer.start = async__tls_start_layer;
+    context->layer.forget = async__tls_forget_layer;
+    context->layer.explain = async__tls_explain_layer;
     ERR_clear_error();
     context->server = (unsigned char)server;
     context->handshake_timeout = ASYNC_SECONDS(60);
@@ -1229,6 +1244,35 @@ int async_tls_start(async_tls *tls, async_transport *lower,
     error = async__tls_make(tls, lower->loop, context, name, session);
     if (!error) async__tls_insert(tls, lower, protocol);
     return error;
+}
+
+/* --- the same for who does not know what it is --------------------------- */
+
+static int async__tls_start_layer(async_transport_layer *layer,
+                                  async_transport *upper,
+                                  async_transport *lower,
+                                  async_protocol *protocol, const char *name)
+{
+    async_tls_context *context =
+        (async_tls_context *)(void *)((char *)layer -
+                                      offsetof(async_tls_context, layer));
+    return async_tls_start(async__tls_of(upper), lower, protocol, context,
+                           name, NULL);
+}
+
+static void async__tls_forget_layer(async_transport *upper, int loop_gone)
+{
+    if (loop_gone)
+        async__tls_release_all(async__tls_of(upper));
+    else
+        async__tls_forget(async__tls_of(upper));
+}
+
+static void async__tls_explain_layer(const async_transport *upper, char *text,
+                                     size_t size)
+{
+    const async_tls *tls = (const async_tls *)(const void *)upper;
+    async__tls_text(tls->failure, tls->verified, text, size);
 }
 
 /* --- connections --------------------------------------------------------- */
