@@ -235,6 +235,30 @@ static void another_name_may_be_asked_for(void **s)
     assert_said("ok OK");
     end();
 }
+struct by_unix { ASYNC_FRAME; };
+static ASYNC(by_unix)
+{
+    ASYNC_BEGIN(by_unix);
+    memset(&world, 0, sizeof world);
+    AWAIT(async_start_tls_unix_server, &world.server,
+          ASYNC_CLIENT_HANDLER(serve), &of_server, options.path);
+    AWAIT(connects);
+    options.tls_name = "localhost";
+    AWAIT(connects);
+    async_server_close(&world.server);
+    AWAIT(async_server_wait_closed, &world.server);
+    ASYNC_END;
+}
+static void on_a_unix_socket_a_name_must_be_said(void **s)
+{
+    (void)s;
+    begin("good");
+    options.path = certificate_file("unix", "sock");
+    run(CO(by_unix));
+    assert_said("ASYNC_EINVAL () ok OK");
+    assert_string_equal(world.name, "localhost");
+    end();
+}
 static void a_certificate_of_nobodys_is_refused(void **s)
 {
     (void)s;
@@ -591,6 +615,7 @@ int main(int argc, char **argv)
         TEST(the_host_is_who_it_must_be),
         TEST(another_name_is_refused),
         TEST(another_name_may_be_asked_for),
+        TEST(on_a_unix_socket_a_name_must_be_said),
         TEST(a_certificate_of_nobodys_is_refused),
         TEST(a_server_without_tls_is_an_error),
         TEST(a_server_that_says_nothing_is_not_waited_for_for_ever),
