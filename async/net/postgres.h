@@ -112,8 +112,8 @@ typedef struct async_postgres async_postgres;
  *            in libpq's or the server's words what it was.
  * Cancel     at once; but where libpq has to look up a host's name, one of
  *            libuv's threads does so, and it is raised when that has ended.
- *            (Of several hosts all but the first are looked up with the loop
- *            standing still.) */
+ *            (Libpq looks up the name of each of several hosts when it comes to
+ *            that, so with these a thread takes every step of connecting.) */
 struct async_postgres_connect;
 ASYNC(async_postgres_connect);
 
@@ -419,7 +419,7 @@ struct async_postgres_connect {
     ASYNC_FRAME;
     async_postgres *db;
     const char *conninfo;
-    int polling, error;
+    int names, polling, error;
     ConnStatusType stage;
 };
 struct async_postgres_query {
@@ -851,11 +851,63 @@ static int async__postgres_is_address(const char *host)
            uv_inet_pton(AF_INET6, host, &address) == 0;
 }
 
-/* Whether libpq may have to look up a name; -1 when it is no conninfo. */
+/* One of several with commas between them: where it begins, and its length; ""
+ * behind the last. */
+static const char *async__postgres_element(const char *list, int index,
+                                           size_t *size)
+{
+    if (list == NULL) list = "";
+    for (; index > 0; index--) {
+        list += strcspn(list, ",");
+        if (*list == ',') list++;
+    }
+    *size = strcspn(list, ",");
+    return list;
+}
+
+/* Whether the name of that host would have to be looked up. */
+static int async__postgres_is_name(const char *hosts, const char *numeric,
+                                   int index)
+{
+    char host[256];
+    size_t size;
+    (void)async__postgres_element(numeric, index, &size);
+    if (size > 0) return 0;
+    hosts = async__postgres_element(hosts, index, &size);
+    if (size == 0) return 0;
+    if (size >= sizeof host) return 1;
+    memcpy(host, hosts, size);
+    host[size] = '\0';
+    return !async__postgres_is_address(host);
+}
+
+enum { ASYNC__POSTGRES_FIRST = 1, ASYNC__POSTGRES_LATER = 2 };
+
+static int async__postgres_names_of(const char *hosts, const char *numeric,
+                                    const char *wanted)
+{
+    int names = 0, index, count = 1;
+    const char *list = numeric != NULL && *numeric != '\0' ? numeric : hosts;
+    for (; list != NULL && *list != '\0'; list++) count += *list == ',';
+    for (index = 0; index < count; index++)
+        if (async__postgres_is_name(hosts, numeric, index))
+            names |= index == 0 ? ASYNC__POSTGRES_FIRST
+                                : ASYNC__POSTGRES_LATER;
+    /* It goes round once more then. */
+    if (names && wanted != NULL && strcmp(wanted, "prefer-standby") == 0)
+        names |= ASYNC__POSTGRES_LATER;
+    /* The later ones may be shuffled to the front. */
+    return names & ASYNC__POSTGRES_LATER ? names | ASYNC__POSTGRES_FIRST
+                                         : names;
+}
+
+/* When libpq may have to look up a name: when it begins, or later; -1 when it
+ * is no conninfo. */
 static int async__postgres_names(async_postgres *db, const char *conninfo)
 {
     const char *host = getenv("PGHOST"), *numeric = getenv("PGHOSTADDR");
     const char *service = getenv("PGSERVICE");
+    const char *wanted = getenv("PGTARGETSESSIONATTRS");
     char *reason = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &reason), *option;
     int names;
@@ -870,10 +922,13 @@ static int async__postgres_names(async_postgres *db, const char *conninfo)
         if (strcmp(option->keyword, "host") == 0) host = option->val;
         if (strcmp(option->keyword, "hostaddr") == 0) numeric = option->val;
         if (strcmp(option->keyword, "service") == 0) service = option->val;
+        if (strcmp(option->keyword, "target_session_attrs") == 0)
+            wanted = option->val;
     }
-    names = service != NULL ||
-            ((numeric == NULL || *numeric == '\0') && host != NULL &&
-             *host != '\0' && !async__postgres_is_address(host));
+    /* What a service says is in a file that libpq reads. */
+    names = service != NULL
+                ? (int)ASYNC__POSTGRES_FIRST | (int)ASYNC__POSTGRES_LATER
+                : async__postgres_names_of(host, numeric, wanted);
     PQconninfoFree(options);
     return names;
 }
@@ -885,6 +940,14 @@ static int async__postgres_start(void *argument)
         (struct async_postgres_connect *)argument;
     self->db->connection = PQconnectStart(self->conninfo);
     return self->db->connection != NULL ? 0 : (int)ASYNC_ENOMEM;
+}
+
+static int async__postgres_step(void *argument)
+{
+    struct async_postgres_connect *self =
+        (struct async_postgres_connect *)argument;
+    self->polling = (int)PQconnectPoll(self->db->connection);
+    return 0;
 }
 
 static int async__postgres_connect_begin(struct async_postgres_connect *self,
@@ -967,8 +1030,9 @@ ASYNC(async_postgres_connect)
     ASYNC_BEGIN(async_postgres_connect);
     self->error = async__postgres_connect_begin(self, co);
     if (self->error < 0) ASYNC_RAISE(self->error);
+    self->names = self->error;
     ASYNC_TRY {
-        if (self->error) {
+        if (self->names & ASYNC__POSTGRES_FIRST) {
             ASYNC_AWAIT(async_to_thread, async__postgres_start, self);
         } else {
             self->error = async__postgres_start(self);
@@ -982,7 +1046,10 @@ ASYNC(async_postgres_connect)
                             ? ASYNC__POSTGRES_READ
                             : ASYNC__POSTGRES_WRITE);
             self->stage = PQstatus(self->db->connection);
-            self->polling = (int)PQconnectPoll(self->db->connection);
+            if (self->names & ASYNC__POSTGRES_LATER)
+                ASYNC_AWAIT(async_to_thread, async__postgres_step, self);
+            else
+                (void)async__postgres_step(self);
         }
         self->error = async__postgres_welcome(self);
         if (self->error) ASYNC_RAISE(self->error);
