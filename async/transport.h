@@ -17,7 +17,8 @@
  *     static const async_protocol_callbacks echo = { .data_received = got };
  *
  *   PROTOCOLS      what the program is told
- *   TRANSPORTS     what it can do
+ *   TRANSPORTS     what it can do; of your own
+ *   LAYERS         what stands between the two, as TLS does
  *   PRIVATE
  *
  * All of it belongs to the loop's thread.
@@ -181,6 +182,38 @@ void async_transport_init(async_transport *transport,
                           const async_transport_functions *functions,
                           async_loop *loop, async_protocol *protocol);
 static inline void async_transport_buffered(async_transport *transport);
+
+/* ------------------------------------------------------------------------
+ * LAYERS
+ *
+ * What puts a transport of its own between another one and its protocol, as TLS
+ * does: the `layer` of a context of async/net/tls.h.  Who opens transports for
+ * a program, as async/net/redis.h does, goes through a layer that it is given,
+ * and need not know what that is.
+ * ------------------------------------------------------------------------ */
+typedef struct async_transport_layer async_transport_layer;
+struct async_transport_layer {
+    /* Of a transport of this kind, an async_transport at its head: memory of
+     * who starts it, who keeps it until connection_lost, or forget. */
+    size_t size;
+
+    /* Begins one over a transport that has begun.  `protocol` is told as of any
+     * transport: connection_made when it is ready, and if that fails only
+     * connection_lost.  From then on the lower transport is not to be used.
+     * name     who the other end must be; or NULL
+     * Returns  0, or an error, and then the lower transport is as it was */
+    int (*start)(async_transport_layer *layer, async_transport *upper,
+                 async_transport *lower, async_protocol *protocol,
+                 const char *name);
+
+    /* The lower transport has gone with its loop, and so nobody was told: gives
+     * back what is left.  loop_gone: the loop cannot be used any more. */
+    void (*forget)(async_transport *upper, int loop_gone);
+
+    /* Why it has failed, in its own words; "" when it has not, or has none.
+     * As long as the memory is there. */
+    void (*explain)(const async_transport *upper, char *text, size_t size);
+};
 
 /* ========================================================================
  * PRIVATE

@@ -151,7 +151,7 @@ ASYNC(async_web_start);
  *     AWAIT(async_start_tls_server, &self->web.server,
  *           async_web_clients(&self->web), &context, NULL, 443);
  *
- * or async_start_unix_server.
+ * or async_start_unix_server, or async_start_tls_unix_server.
  * Returns  0; ASYNC_ENOLOOP; ASYNC_ENOMEM; ASYNC_EBUSY when it has not been
  *          stopped.  When the second step fails async_web_stop gives its memory
  *          back. */

@@ -18,6 +18,7 @@
  *   RESULTS         rows and columns
  *   QUERIES         with parameters; scripts; prepared ones; row by row
  *   PIPELINES       many queries in one round trip
+ *   COPY            rows in bulk, into a table or out of it
  *   TRANSACTIONS    begin, commit, rollback
  *   NOTIFICATIONS   LISTEN, and a generator of what others NOTIFY
  *   POOLS           connections that are lent
@@ -26,7 +27,7 @@
  *
  * It is libpq's non-blocking interface, waited for with async/uv/poll.h, and
  * libpq's own connection and results are at hand for all that has no name
- * here.  COPY is not supported.
+ * here.
  *
  * One task at a time uses a connection; another gets ASYNC_EBUSY.
  *
@@ -112,8 +113,8 @@ typedef struct async_postgres async_postgres;
  *            in libpq's or the server's words what it was.
  * Cancel     at once; but where libpq has to look up a host's name, one of
  *            libuv's threads does so, and it is raised when that has ended.
- *            (Of several hosts all but the first are looked up with the loop
- *            standing still.) */
+ *            (Libpq looks up the name of each of several hosts when it comes to
+ *            that, so with these a thread takes every step of connecting.) */
 struct async_postgres_connect;
 ASYNC(async_postgres_connect);
 
@@ -194,7 +195,7 @@ static inline async_postgres_parameter async_postgres_null(void);
  * Errors      those below; ASYNC_EBUSY when another task uses the connection;
  *             ASYNC_EINVAL for more parameters, or longer ones, than the
  *             protocol has room for; UV_ENOTSUP for COPY TO STDOUT, and then it
- *             is broken; ASYNC_ENOTASK; ASYNC_EOTHERLOOP
+ *             is broken (see COPY); ASYNC_ENOTASK; ASYNC_EOTHERLOOP
  * Cancel      see above */
 struct async_postgres_query;
 ASYNC(async_postgres_query);
@@ -250,6 +251,74 @@ typedef struct async_postgres_step {
  * Cancel   see above */
 struct async_postgres_pipeline;
 ASYNC(async_postgres_pipeline);
+
+/* ------------------------------------------------------------------------
+ * COPY
+ *
+ *     AWAIT(async_postgres_copy_in, &self->db, "COPY log FROM STDIN");
+ *     ASYNC_TRY {
+ *         while (next_line(&line))
+ *             AWAIT(async_postgres_copy_write, &self->db, line.data,
+ *                   line.size);
+ *         AWAIT_INTO(self->rows, async_postgres_copy_end, &self->db);
+ *     } ASYNC_FINALLY {
+ *         AWAIT(async_postgres_copy_abort, &self->db);
+ *     } ASYNC_END_TRY
+ *
+ * The bytes are those of the statement's format (text, CSV, binary), in pieces
+ * of any size.  From the first to the last of these the connection is in use.
+ * Counterparts: asyncpg's copy_to_table(), copy_from_query() ...
+ * ------------------------------------------------------------------------ */
+
+/* AWAIT(async_postgres_copy_in, db, sql): a COPY ... FROM STDIN; goes on when
+ * the server is ready to take the rows.
+ * Errors   those of a query; ASYNC_EINVAL when it is no such statement
+ * Cancel   as of a query */
+struct async_postgres_copy_in;
+ASYNC(async_postgres_copy_in);
+
+/* AWAIT(async_postgres_copy_write, db, data, size): goes on when no more than
+ * 64 KiB are not out.  What the server has against the rows, the end says.
+ * data     used until this ends
+ * Errors   ASYNC_EINVALSTATE without a COPY; ASYNC_EBUSY when another task
+ *          writes; ASYNC_ENOMEM, and those of a connection.  After the last two
+ *          the COPY has been given up: nothing has been copied.
+ * Cancel   gives the COPY up, as a query is cancelled */
+struct async_postgres_copy_write;
+ASYNC(async_postgres_copy_write);
+
+/* AWAIT_INTO(rows, async_postgres_copy_end, db): that was all; waits until the
+ * server has it, or has refused it.
+ * Result   how many rows have been copied, a long long
+ * Errors   those of a query, after which nothing has been copied; the first two
+ *          of a write
+ * Cancel   as of a query: nobody knows whether it has been copied */
+struct async_postgres_copy_end;
+ASYNC(async_postgres_copy_end);
+
+/* AWAIT(async_postgres_copy_abort, db): gives a COPY FROM STDIN up, if there is
+ * one; behind its end, or on a connection that is broken or closed, it does
+ * nothing.  If it cannot, the connection is closed, which comes to the same.
+ * Errors   ASYNC_EBUSY
+ * Cancel   gives it up, or closes the connection */
+struct async_postgres_copy_abort;
+ASYNC(async_postgres_copy_abort);
+
+/* ASYNC_GENERATOR(async_postgres_copy_out, db, sql): what a COPY ... TO STDOUT
+ * gives, as fast as it is taken: async_bytes, in text and CSV a line each with
+ * the '\n' at its end, behind which stands a '\0'; there until the next step.
+ *
+ *     self->lines = ASYNC_GENERATOR(async_postgres_copy_out, &self->db,
+ *                                   "COPY log TO STDOUT");
+ *     ASYNC_FOR(self->line, &self->lines) {
+ *         fwrite(self->line.data, 1, self->line.size, stdout);
+ *     } ASYNC_END_FOR
+ *
+ * The connection is in use until the end; leaving the loop before cancels it in
+ * the server, as a query.
+ * Errors   those of a query; ASYNC_EINVAL when it is no such statement */
+struct async_postgres_copy_out;
+ASYNC(async_postgres_copy_out);
 
 /* ------------------------------------------------------------------------
  * TRANSACTIONS
@@ -382,6 +451,20 @@ const char *async_postgres_error_field(const async_postgres *db, int field);
 /* ========================================================================
  * PRIVATE
  * ======================================================================== */
+/* What is done with what comes. */
+typedef struct async__postgres_exchange {
+    const void *owner;
+    async_postgres_result *result; /* the last one's; or NULL */
+    async_postgres_step *steps;    /* of a pipeline */
+    size_t count, index;
+    int failed;
+    unsigned char kind; /* ASYNC__POSTGRES_LAST .. */
+    unsigned char waited;
+    unsigned char drains; /* nobody wants any of it */
+} async__postgres_exchange;
+enum { ASYNC__POSTGRES_LAST, ASYNC__POSTGRES_STEPS, ASYNC__POSTGRES_ROWS,
+       ASYNC__POSTGRES_COPY_IN, ASYNC__POSTGRES_COPY_OUT };
+
 struct async_postgres {
     PGconn *connection;
     /* The rest is private. */
@@ -396,30 +479,20 @@ struct async_postgres {
     async_handle patience;
     int error;           /* of what it is broken */
     unsigned char state; /* ASYNC__POSTGRES_SHUT .. */
-    unsigned char draining, listens;
+    unsigned char draining, listens, copying;
+    size_t unflushed; /* bytes of a COPY that libpq has */
+    async__postgres_exchange copy;
     char sqlstate[6];
     char text[512];
 };
 enum { ASYNC__POSTGRES_SHUT, ASYNC__POSTGRES_OPENING, ASYNC__POSTGRES_OPEN,
        ASYNC__POSTGRES_BROKEN };
 
-/* What is done with what comes. */
-typedef struct async__postgres_exchange {
-    const void *owner;
-    async_postgres_result *result; /* the last one's; or NULL */
-    async_postgres_step *steps;    /* of a pipeline */
-    size_t count, index;
-    int failed;
-    unsigned char kind; /* ASYNC__POSTGRES_LAST .. */
-    unsigned char waited;
-} async__postgres_exchange;
-enum { ASYNC__POSTGRES_LAST, ASYNC__POSTGRES_STEPS, ASYNC__POSTGRES_ROWS };
-
 struct async_postgres_connect {
     ASYNC_FRAME;
     async_postgres *db;
     const char *conninfo;
-    int polling, error;
+    int names, polling, error;
     ConnStatusType stage;
 };
 struct async_postgres_query {
@@ -457,6 +530,39 @@ struct async_postgres_pipeline {
     async_postgres *db;
     async_postgres_step *steps;
     size_t count;
+    async__postgres_exchange exchange;
+};
+struct async_postgres_copy_in {
+    ASYNC_FRAME;
+    async_postgres *db;
+    const char *sql;
+};
+struct async_postgres_copy_write {
+    ASYNC_FRAME;
+    async_postgres *db;
+    const void *data;
+    size_t size;
+    size_t done;
+    int events, waited, error;
+};
+struct async_postgres_copy_end {
+    ASYNC_RETURNS(long long);
+    async_postgres *db;
+    async_postgres_result result;
+    long long rows;
+    int error;
+};
+struct async_postgres_copy_abort {
+    ASYNC_FRAME;
+    async_postgres *db;
+    int error;
+};
+struct async_postgres_copy_out {
+    ASYNC_YIELDS(async_bytes);
+    async_postgres *db;
+    const char *sql;
+    char *piece;
+    unsigned char copies, waited; /* 1: it gives pieces, 2: the rest */
     async__postgres_exchange exchange;
 };
 struct async_postgres_begin {
@@ -646,7 +752,7 @@ struct async__postgres_wait {
 static ASYNC(async__postgres_wait);
 
 /* Gets on with what was sent, to the end of what comes of it; whatever that is,
- * nobody uses the connection then. */
+ * nobody uses the connection then, unless a COPY has begun. */
 struct async__postgres_complete {
     ASYNC_FRAME;
     async_postgres *db;
@@ -670,7 +776,7 @@ static ASYNC(async__postgres_recover);
 #endif
 
 enum { ASYNC__POSTGRES_READ = 1, ASYNC__POSTGRES_WRITE = 2,
-       ASYNC__POSTGRES_ROW = 4 };
+       ASYNC__POSTGRES_ROW = 4, ASYNC__POSTGRES_COPY = 8 };
 
 /* --- errors -------------------------------------------------------------- */
 
@@ -793,6 +899,7 @@ static void async__postgres_drop(async_postgres *db, int told)
     async_operation *waiter = db->waiter;
     db->waiter = NULL;
     db->owner = NULL;
+    db->copying = 0;
     async_handle_cancel(&db->patience);
     async__postgres_unwatch(db);
     if (db->canceller != NULL) db->canceller->db = NULL;
@@ -851,11 +958,63 @@ static int async__postgres_is_address(const char *host)
            uv_inet_pton(AF_INET6, host, &address) == 0;
 }
 
-/* Whether libpq may have to look up a name; -1 when it is no conninfo. */
+/* One of several with commas between them: where it begins, and its length; ""
+ * behind the last. */
+static const char *async__postgres_element(const char *list, int index,
+                                           size_t *size)
+{
+    if (list == NULL) list = "";
+    for (; index > 0; index--) {
+        list += strcspn(list, ",");
+        if (*list == ',') list++;
+    }
+    *size = strcspn(list, ",");
+    return list;
+}
+
+/* Whether the name of that host would have to be looked up. */
+static int async__postgres_is_name(const char *hosts, const char *numeric,
+                                   int index)
+{
+    char host[256];
+    size_t size;
+    (void)async__postgres_element(numeric, index, &size);
+    if (size > 0) return 0;
+    hosts = async__postgres_element(hosts, index, &size);
+    if (size == 0) return 0;
+    if (size >= sizeof host) return 1;
+    memcpy(host, hosts, size);
+    host[size] = '\0';
+    return !async__postgres_is_address(host);
+}
+
+enum { ASYNC__POSTGRES_FIRST = 1, ASYNC__POSTGRES_LATER = 2 };
+
+static int async__postgres_names_of(const char *hosts, const char *numeric,
+                                    const char *wanted)
+{
+    int names = 0, index, count = 1;
+    const char *list = numeric != NULL && *numeric != '\0' ? numeric : hosts;
+    for (; list != NULL && *list != '\0'; list++) count += *list == ',';
+    for (index = 0; index < count; index++)
+        if (async__postgres_is_name(hosts, numeric, index))
+            names |= index == 0 ? ASYNC__POSTGRES_FIRST
+                                : ASYNC__POSTGRES_LATER;
+    /* It goes round once more then. */
+    if (names && wanted != NULL && strcmp(wanted, "prefer-standby") == 0)
+        names |= ASYNC__POSTGRES_LATER;
+    /* The later ones may be shuffled to the front. */
+    return names & ASYNC__POSTGRES_LATER ? names | ASYNC__POSTGRES_FIRST
+                                         : names;
+}
+
+/* When libpq may have to look up a name: when it begins, or later; -1 when it
+ * is no conninfo. */
 static int async__postgres_names(async_postgres *db, const char *conninfo)
 {
     const char *host = getenv("PGHOST"), *numeric = getenv("PGHOSTADDR");
     const char *service = getenv("PGSERVICE");
+    const char *wanted = getenv("PGTARGETSESSIONATTRS");
     char *reason = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &reason), *option;
     int names;
@@ -870,10 +1029,13 @@ static int async__postgres_names(async_postgres *db, const char *conninfo)
         if (strcmp(option->keyword, "host") == 0) host = option->val;
         if (strcmp(option->keyword, "hostaddr") == 0) numeric = option->val;
         if (strcmp(option->keyword, "service") == 0) service = option->val;
+        if (strcmp(option->keyword, "target_session_attrs") == 0)
+            wanted = option->val;
     }
-    names = service != NULL ||
-            ((numeric == NULL || *numeric == '\0') && host != NULL &&
-             *host != '\0' && !async__postgres_is_address(host));
+    /* What a service says is in a file that libpq reads. */
+    names = service != NULL
+                ? (int)ASYNC__POSTGRES_FIRST | (int)ASYNC__POSTGRES_LATER
+                : async__postgres_names_of(host, numeric, wanted);
     PQconninfoFree(options);
     return names;
 }
@@ -885,6 +1047,14 @@ static int async__postgres_start(void *argument)
         (struct async_postgres_connect *)argument;
     self->db->connection = PQconnectStart(self->conninfo);
     return self->db->connection != NULL ? 0 : (int)ASYNC_ENOMEM;
+}
+
+static int async__postgres_step(void *argument)
+{
+    struct async_postgres_connect *self =
+        (struct async_postgres_connect *)argument;
+    self->polling = (int)PQconnectPoll(self->db->connection);
+    return 0;
 }
 
 static int async__postgres_connect_begin(struct async_postgres_connect *self,
@@ -967,8 +1137,9 @@ ASYNC(async_postgres_connect)
     ASYNC_BEGIN(async_postgres_connect);
     self->error = async__postgres_connect_begin(self, co);
     if (self->error < 0) ASYNC_RAISE(self->error);
+    self->names = self->error;
     ASYNC_TRY {
-        if (self->error) {
+        if (self->names & ASYNC__POSTGRES_FIRST) {
             ASYNC_AWAIT(async_to_thread, async__postgres_start, self);
         } else {
             self->error = async__postgres_start(self);
@@ -982,7 +1153,10 @@ ASYNC(async_postgres_connect)
                             ? ASYNC__POSTGRES_READ
                             : ASYNC__POSTGRES_WRITE);
             self->stage = PQstatus(self->db->connection);
-            self->polling = (int)PQconnectPoll(self->db->connection);
+            if (self->names & ASYNC__POSTGRES_LATER)
+                ASYNC_AWAIT(async_to_thread, async__postgres_step, self);
+            else
+                (void)async__postgres_step(self);
         }
         self->error = async__postgres_welcome(self);
         if (self->error) ASYNC_RAISE(self->error);
@@ -1027,7 +1201,9 @@ static int async__postgres_take(async_postgres *db, async__postgres_exchange *x,
         return 0;
     case PGRES_COPY_IN:
         PQclear(result);
-        (void)PQputCopyEnd(db->connection, "COPY is not supported");
+        (void)PQputCopyEnd(db->connection,
+                           x->drains ? "given up"
+                                     : "async_postgres_copy_in() does that");
         return 0;
     case PGRES_COPY_OUT:
     case PGRES_COPY_BOTH:
@@ -1046,8 +1222,43 @@ static int async__postgres_take(async_postgres *db, async__postgres_exchange *x,
     }
 }
 
+/* What a COPY TO STDOUT still gives, to nobody: as PQgetCopyData(). */
+static int async__postgres_drop_copy(PGconn *connection)
+{
+    char *piece;
+    int size;
+    while ((size = PQgetCopyData(connection, &piece, 1)) > 0) PQfreemem(piece);
+    return size;
+}
+
+/* Whether that begins the COPY which is waited for. */
+static int async__postgres_copies(const async__postgres_exchange *x,
+                                  ExecStatusType status)
+{
+    return (x->kind == ASYNC__POSTGRES_COPY_IN && status == PGRES_COPY_IN) ||
+           (x->kind == ASYNC__POSTGRES_COPY_OUT && status == PGRES_COPY_OUT);
+}
+
+/* It does not do what a query does. */
+static int async__postgres_no_query(async_postgres *db)
+{
+    static const char text[] = "async_postgres_copy_out() does that";
+    async__postgres_say(db, text, sizeof text - 1);
+    async__postgres_break(db, UV_ENOTSUP);
+    return UV_ENOTSUP;
+}
+
+static int async__postgres_lost(async_postgres *db)
+{
+    db->sqlstate[0] = '\0';
+    async__postgres_say_connection(db);
+    async__postgres_break(db, UV_ECONNRESET);
+    return UV_ECONNRESET;
+}
+
 /* Reads and writes what can be.  Returns what to wait for; 0 when all has come;
- * ASYNC__POSTGRES_ROW when a row has; or an error, and it is broken. */
+ * ASYNC__POSTGRES_ROW when a row has, ASYNC__POSTGRES_COPY when a COPY begins;
+ * or an error, and it is broken. */
 static int async__postgres_pump(async_postgres *db,
                                 async__postgres_exchange *x)
 {
@@ -1076,22 +1287,28 @@ static int async__postgres_pump(async_postgres *db,
             if (!lost) return 0;
             break;
         }
+        if (async__postgres_copies(x, PQresultStatus(result))) {
+            PQclear(result);
+            return ASYNC__POSTGRES_COPY;
+        }
+        if (x->drains && PQresultStatus(result) == PGRES_COPY_OUT) {
+            int rest = async__postgres_drop_copy(connection);
+            PQclear(result);
+            if (rest == -1) continue;
+            if (rest < 0) lost = 1;
+            break;
+        }
         row = x->kind == ASYNC__POSTGRES_ROWS &&
               PQresultStatus(result) == PGRES_SINGLE_TUPLE;
-        if (async__postgres_take(db, x, result)) {
-            static const char text[] = "COPY is not supported";
-            async__postgres_say(db, text, sizeof text - 1);
-            async__postgres_break(db, UV_ENOTSUP);
-            return UV_ENOTSUP;
-        }
+        if (async__postgres_take(db, x, result))
+            return async__postgres_no_query(db);
         if (row) return ASYNC__POSTGRES_ROW;
     }
+    /* There may be more by now: that a COPY is given up. */
+    if (!lost) unsent = PQflush(connection);
     if (!lost)
         return ASYNC__POSTGRES_READ | (unsent > 0 ? ASYNC__POSTGRES_WRITE : 0);
-    if (!x->failed) {
-        db->sqlstate[0] = '\0';
-        async__postgres_say_connection(db);
-    }
+    if (!x->failed) return async__postgres_lost(db);
     async__postgres_break(db, UV_ECONNRESET);
     return UV_ECONNRESET;
 }
@@ -1110,7 +1327,8 @@ static ASYNC(async__postgres_complete)
         for (;;) {
             self->events = async__postgres_pump(self->db, self->exchange);
             if (self->events < 0) ASYNC_RAISE(self->events);
-            if (self->events == 0) break;
+            if (self->events == 0 || self->events == ASYNC__POSTGRES_COPY)
+                break;
             ASYNC_AWAIT(async__postgres_wait, self->db, self->events);
         }
     } ASYNC_EXCEPT_ALL(self->error) {
@@ -1119,6 +1337,7 @@ static ASYNC(async__postgres_complete)
         async__postgres_over(self->db, self->exchange);
         ASYNC_RAISE(self->error);
     } ASYNC_END_TRY
+    if (self->events == ASYNC__POSTGRES_COPY) ASYNC_RETURN();
     async__postgres_over(self->db, self->exchange);
     if (self->exchange->failed) ASYNC_RAISE(self->exchange->failed);
     ASYNC_END;
@@ -1192,8 +1411,9 @@ static ASYNC(async__postgres_recover)
     ASYNC_BEGIN(async__postgres_recover);
     self->rest.result = NULL;
     self->rest.steps = NULL;
-    if (self->rest.kind == ASYNC__POSTGRES_ROWS)
+    if (self->rest.kind != ASYNC__POSTGRES_STEPS)
         self->rest.kind = ASYNC__POSTGRES_LAST;
+    self->rest.drains = 1;
     self->rest.failed = 0;
     self->error = async__postgres_cancel(self->db);
     if (self->error) {
@@ -1221,14 +1441,20 @@ static ASYNC(async__postgres_recover)
 
 /* --- what goes out ------------------------------------------------------- */
 
-/* Why a coroutine cannot use it, or 0. */
-static int async__postgres_check(const async_postgres *db, const async *co)
+/* Why a coroutine cannot use it, or 0; whoever else does so. */
+static int async__postgres_check_open(const async_postgres *db,
+                                      const async *co)
 {
     if (db->state == ASYNC__POSTGRES_BROKEN) return db->error;
     if (db->state != ASYNC__POSTGRES_OPEN) return ASYNC_ECLOSED;
     if (!(co->flags & ASYNC__IS_TASK)) return ASYNC_ENOTASK;
     if (async_loop_of(co) != db->loop) return ASYNC_EOTHERLOOP;
-    return db->owner != NULL ? (int)ASYNC_EBUSY : 0;
+    return 0;
+}
+static int async__postgres_check(const async_postgres *db, const async *co)
+{
+    int error = async__postgres_check_open(db, co);
+    return !error && db->owner != NULL ? (int)ASYNC_EBUSY : error;
 }
 
 /* Libpq would not take it. */
@@ -1480,6 +1706,237 @@ ASYNC(async_postgres_pipeline)
             for (i = 0; i < self->count; i++)
                 async_postgres_clear(&self->steps[i].result);
         ASYNC_RAISE(error);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* --- COPY ---------------------------------------------------------------- */
+
+static int async__postgres_no_copy(async_postgres *db)
+{
+    static const char text[] = "that is no such COPY";
+    async__postgres_say(db, text, sizeof text - 1);
+    db->sqlstate[0] = '\0';
+    return ASYNC_EINVAL;
+}
+
+static int async__postgres_copy_begin(async_postgres *db, const async *co,
+                                      const char *sql,
+                                      async__postgres_exchange *exchange,
+                                      int kind)
+{
+    int error = async__postgres_simple(db, co, sql, exchange);
+    if (!error) exchange->kind = (unsigned char)kind;
+    return error;
+}
+
+/* It has been given, and ended or not. */
+static int async__postgres_copy_begun(async_postgres *db)
+{
+    if (db->owner != db->copy.owner) return async__postgres_no_copy(db);
+    db->copying = 1;
+    db->unflushed = 0;
+    return 0;
+}
+
+ASYNC(async_postgres_copy_in)
+{
+    int error;
+    ASYNC_BEGIN(async_postgres_copy_in);
+    error = async__postgres_copy_begin(self->db, co, self->sql,
+                                       &self->db->copy,
+                                       ASYNC__POSTGRES_COPY_IN);
+    if (error) ASYNC_RAISE(error);
+    ASYNC_AWAIT(async__postgres_complete, self->db, &self->db->copy);
+    error = async__postgres_copy_begun(self->db);
+    if (error) ASYNC_RAISE(error);
+    ASYNC_END;
+}
+
+/* Why a coroutine cannot get on with it, or 0. */
+static int async__postgres_check_copy(const async_postgres *db,
+                                      const async *co)
+{
+    int error = async__postgres_check_open(db, co);
+    if (error) return error;
+    if (db->copying) return db->waiter != NULL ? (int)ASYNC_EBUSY : 0;
+    return db->owner != NULL ? ASYNC_EBUSY : ASYNC_EINVALSTATE;
+}
+
+enum { ASYNC__POSTGRES_PIECE = 65536 };
+
+/* Gives libpq, which would take all of it, no more than the server keeps up
+ * with.  Returns what to wait for; 0 when it has all; or an error. */
+static int async__postgres_put(struct async_postgres_copy_write *self)
+{
+    async_postgres *db = self->db;
+    if (db->owner != db->copy.owner) return ASYNC_ECLOSED;
+    if (self->waited && !PQconsumeInput(db->connection))
+        return async__postgres_lost(db);
+    for (;;) {
+        size_t some = self->size - self->done;
+        int unsent;
+        if (db->unflushed >= ASYNC__POSTGRES_PIECE) {
+            unsent = PQflush(db->connection);
+            if (unsent < 0) return async__postgres_lost(db);
+            self->waited = 1;
+            if (unsent) return ASYNC__POSTGRES_READ | ASYNC__POSTGRES_WRITE;
+            db->unflushed = 0;
+        }
+        if (some == 0) return 0;
+        if (some > ASYNC__POSTGRES_PIECE) some = ASYNC__POSTGRES_PIECE;
+        if (PQputCopyData(db->connection,
+                          (const char *)self->data + self->done,
+                          (int)some) != 1)
+            return async__postgres_unsent(db);
+        self->done += some;
+        db->unflushed += some;
+    }
+}
+
+ASYNC(async_postgres_copy_write)
+{
+    ASYNC_BEGIN(async_postgres_copy_write);
+    self->error = async__postgres_check_copy(self->db, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_TRY {
+        for (;;) {
+            self->events = async__postgres_put(self);
+            if (self->events < 0) ASYNC_RAISE(self->events);
+            if (self->events == 0) break;
+            ASYNC_AWAIT(async__postgres_wait, self->db, self->events);
+        }
+    } ASYNC_EXCEPT_ALL(self->error) {
+        self->db->copying = 0;
+        if (self->db->owner == &self->db->copy)
+            ASYNC_AWAIT(async__postgres_recover, self->db, self->db->copy);
+        async__postgres_over(self->db, &self->db->copy);
+        ASYNC_RAISE(self->error);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* Tells the server that it was all, or why not. */
+static int async__postgres_copy_close(async_postgres *db, const char *reason,
+                                      async_postgres_result *result)
+{
+    if (PQputCopyEnd(db->connection, reason) != 1)
+        return async__postgres_unsent(db);
+    db->copying = 0;
+    db->copy.kind = ASYNC__POSTGRES_LAST;
+    db->copy.waited = 0;
+    db->copy.result = result;
+    return 0;
+}
+
+static int
+async__postgres_copy_end_begin(struct async_postgres_copy_end *self,
+                               const async *co)
+{
+    int error = async__postgres_check_copy(self->db, co);
+    return error ? error
+                 : async__postgres_copy_close(self->db, NULL, &self->result);
+}
+
+ASYNC(async_postgres_copy_end)
+{
+    ASYNC_BEGIN(async_postgres_copy_end);
+    self->error = async__postgres_copy_end_begin(self, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    ASYNC_TRY {
+        ASYNC_AWAIT(async__postgres_complete, self->db, &self->db->copy);
+        self->rows = async_postgres_affected(&self->result);
+    } ASYNC_FINALLY {
+        async_postgres_clear(&self->result);
+    } ASYNC_END_TRY
+    ASYNC_RETURN(self->rows);
+    ASYNC_END;
+}
+
+ASYNC(async_postgres_copy_abort)
+{
+    ASYNC_BEGIN(async_postgres_copy_abort);
+    if (!self->db->copying) ASYNC_RETURN();
+    self->error = async__postgres_check_copy(self->db, co);
+    if (self->error) ASYNC_RAISE(self->error);
+    if (async__postgres_copy_close(self->db, "given up", NULL) != 0) {
+        async__postgres_break(self->db, ASYNC_ECLOSED);
+        ASYNC_RETURN();
+    }
+    ASYNC_TRY {
+        ASYNC_AWAIT(async__postgres_complete, self->db, &self->db->copy);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        if (self->db->owner == &self->db->copy)
+            async__postgres_break(self->db, ASYNC_ECLOSED);
+        if (!async_error_is_exception(self->error)) ASYNC_RAISE(self->error);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
+/* The next piece: ASYNC__POSTGRES_ROW; or what to wait for, 0, or an error. */
+static int async__postgres_copy_step(struct async_postgres_copy_out *self)
+{
+    async_postgres *db = self->db;
+    int step;
+    if (self->piece != NULL) PQfreemem(self->piece);
+    self->piece = NULL;
+    if (db->owner != self->exchange.owner) return ASYNC_ECLOSED;
+    if (self->copies != 1) {
+        step = async__postgres_pump(db, &self->exchange);
+        if (step == 0 && self->copies == 0 && !self->exchange.failed) {
+            async__postgres_over(db, &self->exchange);
+            return async__postgres_no_copy(db);
+        }
+        if (step != ASYNC__POSTGRES_COPY) return step;
+        self->copies = 1;
+    }
+    if (self->waited && !PQconsumeInput(db->connection))
+        return async__postgres_lost(db);
+    self->waited = 0;
+    step = PQgetCopyData(db->connection, &self->piece, 1);
+    if (step > 0) {
+        self->frame.value.data = self->piece;
+        self->frame.value.size = (size_t)step;
+        return ASYNC__POSTGRES_ROW;
+    }
+    if (step == 0) {
+        self->waited = 1;
+        return ASYNC__POSTGRES_READ;
+    }
+    if (step != -1) return async__postgres_unsent(db);
+    self->copies = 2;
+    self->exchange.kind = ASYNC__POSTGRES_LAST;
+    self->exchange.waited = 0;
+    return async__postgres_pump(db, &self->exchange);
+}
+
+ASYNC(async_postgres_copy_out)
+{
+    int step;
+    ASYNC_BEGIN(async_postgres_copy_out);
+    step = async__postgres_copy_begin(self->db, co, self->sql,
+                                      &self->exchange,
+                                      ASYNC__POSTGRES_COPY_OUT);
+    if (step) ASYNC_RAISE(step);
+    ASYNC_TRY {
+        for (;;) {
+            step = async__postgres_copy_step(self);
+            if (step < 0) ASYNC_RAISE(step);
+            if (step == 0) break;
+            if (step == ASYNC__POSTGRES_ROW) {
+                ASYNC_YIELD(self->frame.value);
+                continue;
+            }
+            ASYNC_AWAIT(async__postgres_wait, self->db, step);
+        }
+        async__postgres_over(self->db, &self->exchange);
+        if (self->exchange.failed) ASYNC_RAISE(self->exchange.failed);
+    } ASYNC_FINALLY {
+        if (self->piece != NULL) PQfreemem(self->piece);
+        self->piece = NULL;
+        if (self->db->owner == self->exchange.owner)
+            ASYNC_AWAIT(async__postgres_recover, self->db, self->exchange);
+        async__postgres_over(self->db, &self->exchange);
     } ASYNC_END_TRY
     ASYNC_END;
 }

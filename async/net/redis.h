@@ -30,8 +30,8 @@
  * (BLPOP), a transaction by hand (WATCH, MULTI) and messages want a connection
  * of their own.
  *
- * It speaks RESP2, to Redis 2.8 or later and what is like it.  No TLS, no
- * cluster.
+ * It speaks RESP2, to Redis 2.8 or later and what is like it, with TLS or
+ * without.  No cluster.
  *
  * Needs hiredis 0.14 or later, linked by the program (pkg-config hiredis).
  *
@@ -71,7 +71,14 @@ extern "C" {
  * closed: in the frame, and async_redis_close() in a FINALLY. */
 typedef struct async_redis async_redis;
 
-/* What is 0 has its default.  Texts are in use until it is connected. */
+/* What is 0 has its default.  Texts are in use until it is connected.
+ *
+ * With TLS ("rediss://"), by a context of async/net/tls.h, which is only needed
+ * by who uses it, and which stays until the last of its connections has gone:
+ *
+ *     AWAIT(async_redis_connect, &self->redis,
+ *           { .host = "cache.example.org", .tls = &context.layer });
+ */
 typedef struct async_redis_options {
     const char *host;     /* a name or an address: "127.0.0.1" */
     int port;             /* 6379 */
@@ -81,6 +88,9 @@ typedef struct async_redis_options {
     const char *name;     /* of this client, for CLIENT LIST: none */
     int database;         /* 0 */
     size_t limit;         /* of a reply, in bytes of memory: no limit */
+    async_transport_layer *tls; /* none */
+    const char *tls_name; /* who the server must be: the host; "": anybody whom
+                           * the context trusts */
 } async_redis_options;
 
 /* AWAIT(async_redis_connect, redis, { options }): waits until it is connected
@@ -88,11 +98,14 @@ typedef struct async_redis_options {
  * limit of its own: put it into an ASYNC_TIMEOUT.
  *
  * Errors   those of async_tcp_connect_host() or async_pipe_connect(), -EACCES
- *          when the server wants another password, and those below; ASYNC_EBUSY
- *          when it is open; ASYNC_EINVAL on a loop that is not libuv's;
- *          ASYNC_ENOTASK.  After an error it is closed, but
- *          async_redis_error() still has the server's words.
- * Cancel   raised when libuv has let go of the socket; it is closed then */
+ *          when the server wants another password, and those below; with TLS
+ *          those of a handshake: ASYNC_ETLSVERIFY, ASYNC_ETLSHANDSHAKE,
+ *          -ECONNABORTED; ASYNC_EBUSY when it is open; ASYNC_EINVAL on a loop
+ *          that is not libuv's, and for TLS on a Unix socket without a
+ *          tls_name; ASYNC_ENOTASK.  After an error it is closed, but
+ *          async_redis_error() still has the server's words, or TLS's.
+ * Cancel   raised when libuv has let go of the socket, or, once that is
+ *          connected, at once; it is closed then */
 struct async_redis_connect;
 ASYNC(async_redis_connect);
 
@@ -303,6 +316,9 @@ static inline void async_redis_release(async_redis_pool *pool,
  *                     fails so, until it is closed.
  *   UV_EPROTO         what came is no answer of a Redis server's; it is broken
  *   UV_EMSGSIZE       a reply was larger than the limit; it is broken
+ *   ASYNC_ETLS, ASYNC_ETLSEOF
+ *                     the same of TLS: what came was none; the connection ended
+ *                     without notice, as when the server is killed
  *   ASYNC_ENOMEM      no memory for a command, and nothing was sent; or for a
  *                     reply, and then it is broken
  *   ASYNC_ECLOSED     it is not open
@@ -371,6 +387,7 @@ struct async_redis_connect {
     async_redis_options options;
     async_redis_pipeline greeting;
     async_redis_reply reply;
+    async_operation secured;
     int error;
 };
 
@@ -503,6 +520,7 @@ static inline void async_redis_release(async_redis_pool *pool,
  *
  * What libuv has of a connection, the socket, is a block of its own, which goes
  * when libuv has let go of it; so the caller's struct can be closed at once.
+ * Behind it, in the same block, lies the transport of TLS, if there is one.
  *
  * The transport hands over what comes as it comes.  hiredis makes replies of
  * it, in memory of the loop's, and each goes to the first of those who wait:
@@ -522,10 +540,18 @@ extern "C" {
 typedef struct async__redis_link {
     async_protocol protocol; /* must be first */
     async_uv_transport transport;
+    async_transport *top;         /* to read and write by: TLS's, or that one */
+    async_transport_layer *layer; /* TLS that has been started, or NULL */
     async_redis *redis; /* NULL: nobody is interested any more */
     const async_allocator *allocator;
+    size_t size; /* with what is behind it */
     unsigned char started;
 } async__redis_link;
+
+static size_t async__redis_link_size(void)
+{
+    return async__round(sizeof(async__redis_link), ASYNC__ALIGNMENT);
+}
 
 /* --- replies ------------------------------------------------------------- */
 
@@ -720,9 +746,9 @@ static void async__redis_break(async_redis *redis, int error)
     if (redis->state == ASYNC__REDIS_OPEN) redis->state = ASYNC__REDIS_BROKEN;
     link->redis = NULL;
     if (link->started)
-        async_transport_abort(&link->transport.base);
+        async_transport_abort(link->top);
     else
-        link->allocator->release(link->allocator->context, link, sizeof *link);
+        link->allocator->release(link->allocator->context, link, link->size);
     redis->skip = 0;
     while (!async__list_empty(&redis->requests))
         async__redis_finish(
@@ -792,7 +818,7 @@ static void async__redis_flow(async_redis *redis)
 {
     async_transport *transport;
     if (redis->link == NULL || !redis->link->started) return;
-    transport = &redis->link->transport.base;
+    transport = redis->link->top;
     if (redis->waiting >= ASYNC_REDIS_WINDOW && redis->skip == 0 &&
         async__list_empty(&redis->requests))
         async_transport_pause_reading(transport);
@@ -953,21 +979,49 @@ static int async__redis_eof(async_protocol *protocol)
     return 0;
 }
 
+/* What it has died of, or what TLS has; nothing is left of it. */
+static void async__redis_connection_lost(async_protocol *protocol, int error)
+{
+    async__redis_link *link = (async__redis_link *)(void *)protocol;
+    async_redis *redis = link->redis;
+    if (redis == NULL) return;
+    if (!error) error = UV_ECONNRESET;
+    redis->text[0] = '\0';
+    if (link->layer != NULL)
+        link->layer->explain(link->top, redis->text, sizeof redis->text);
+    if (redis->text[0] == '\0') {
+        const char *text = async_strerror(error);
+        async__redis_say(redis, text, strlen(text));
+    }
+    async__redis_break(redis, error);
+}
+
+/* TLS is there. */
+static int async__redis_secured(async_protocol *protocol,
+                                async_transport *transport)
+{
+    async_redis *redis = ((async__redis_link *)(void *)protocol)->redis;
+    (void)transport;
+    if (redis != NULL) async__arrived(redis->listener, 0);
+    return 0;
+}
+
 /* Libuv has let go of it. */
 static void async__redis_lost(async_uv_transport *transport, int loop_is)
 {
     async__redis_link *link =
         (async__redis_link *)(void *)((char *)transport -
                                       offsetof(async__redis_link, transport));
-    if (link->redis != NULL && loop_is != ASYNC__LOOP_GONE) {
-        async_redis *redis = link->redis;
-        const char *text;
-        int error = transport->error ? transport->error : (int)UV_ECONNRESET;
-        text = async_strerror(error);
-        async__redis_say(redis, text, strlen(text));
-        async__redis_break(redis, error);
+    if (loop_is == ASYNC__LOOP_OPEN) {
+        async_protocol *protocol = transport->base.protocol; /* or TLS's */
+        protocol->callbacks->connection_lost(protocol, transport->error);
+    } else {
+        if (link->layer != NULL)
+            link->layer->forget(link->top, loop_is == ASYNC__LOOP_GONE);
+        if (loop_is != ASYNC__LOOP_GONE)
+            async__redis_connection_lost(&link->protocol, transport->error);
     }
-    link->allocator->release(link->allocator->context, link, sizeof *link);
+    link->allocator->release(link->allocator->context, link, link->size);
 }
 
 /* --- what goes out ------------------------------------------------------- */
@@ -1104,7 +1158,7 @@ void async_redis_clear(async_redis_pipeline *pipeline)
 static int async__redis_write(async_redis *redis, const async_bytes *lines,
                               size_t count)
 {
-    async_transport *transport = &redis->link->transport.base;
+    async_transport *transport = redis->link->top;
     int error = async_transport_writelines(transport, lines, count);
     if (error && async_transport_is_closing(transport)) {
         const char *text = async_strerror(error);
@@ -1436,17 +1490,20 @@ static int async__redis_connect_begin(struct async_redis_connect *self,
 {
     async_redis *redis = self->redis;
     async_loop *loop = async_loop_of(co);
+    size_t size = sizeof *redis->link;
     int error = async__uv_check(co);
     if (error) return error;
     if (redis->state != ASYNC__REDIS_SHUT) return ASYNC_EBUSY;
+    if (self->options.tls != NULL)
+        size = async__redis_link_size() + self->options.tls->size;
     memset(redis, 0, sizeof *redis);
     redis->loop = loop;
     redis->limit = self->options.limit;
     async__list_init(&redis->requests);
-    redis->link = (async__redis_link *)async__allocate_large(
-        loop, sizeof *redis->link);
+    redis->link = (async__redis_link *)async__allocate_large(loop, size);
     if (redis->link == NULL) return ASYNC_ENOMEM;
-    memset(redis->link, 0, sizeof *redis->link);
+    memset(redis->link, 0, size);
+    redis->link->size = size;
     redis->link->redis = redis;
     redis->link->allocator = loop->allocator;
     redis->state = ASYNC__REDIS_OPENING;
@@ -1458,18 +1515,39 @@ static int async__redis_connect_begin(struct async_redis_connect *self,
     return 0;
 }
 
+static const char *async__redis_host(const async_redis_options *options)
+{
+    return options->host != NULL ? options->host : "127.0.0.1";
+}
+
 /* The socket is connected. */
-static void async__redis_start(async__redis_link *link)
+static int async__redis_start(const async_redis_options *options,
+                              async__redis_link *link)
 {
     static const async_protocol_callbacks callbacks = {
-        NULL, async__redis_received, async__redis_eof, NULL, NULL, NULL, NULL,
-        NULL
+        async__redis_secured, async__redis_received, async__redis_eof,
+        async__redis_connection_lost, NULL, NULL, NULL, NULL
     };
+    async_transport_layer *layer = options->tls;
+    async_transport *upper;
+    const char *name = options->tls_name;
+    int error;
     link->protocol.callbacks = &callbacks;
     link->protocol.at_once = 1;
     (void)async_uv_transport_start(&link->transport, &link->protocol);
     link->transport.lost = async__redis_lost;
+    link->top = &link->transport.base;
     link->started = 1;
+    if (layer == NULL) return 0;
+    if (name == NULL && options->path == NULL)
+        name = async__redis_host(options);
+    upper = (async_transport *)(void *)((char *)link +
+                                        async__redis_link_size());
+    error = layer->start(layer, upper, link->top, &link->protocol, name);
+    if (error) return error;
+    link->layer = layer;
+    link->top = upper;
+    return 0;
 }
 
 /* What is to be said first. */
@@ -1538,10 +1616,15 @@ ASYNC(async_redis_connect)
         else
             ASYNC_AWAIT(async_tcp_connect_host,
                         &self->redis->link->transport.stream,
-                        self->options.host != NULL ? self->options.host
-                                                   : "127.0.0.1",
+                        async__redis_host(&self->options),
                         self->options.port != 0 ? self->options.port : 6379);
-        async__redis_start(self->redis->link);
+        self->error = async__redis_start(&self->options, self->redis->link);
+        if (self->error) ASYNC_RAISE(self->error);
+        if (self->options.tls != NULL) {
+            ASYNC__AWAIT_ARRIVAL(&self->redis->listener, &self->secured,
+                                 self->redis->loop);
+            if (self->redis->link == NULL) ASYNC_RAISE(self->redis->error);
+        }
         self->error = async__redis_greet(self);
         if (self->error) ASYNC_RAISE(self->error);
         if (self->greeting.count > 0)

@@ -78,6 +78,9 @@ typedef struct async_tls_context {
     /* May set each connection's SSL further; less than 0 is its error. */
     int (*prepare)(SSL *ssl, void *argument);
     void *prepare_argument;
+    /* This for what opens transports itself, as async/net/redis.h: its `tls` is
+     * then &context.layer. */
+    async_transport_layer layer;
     /* The rest is private. */
     BIO_METHOD *method;
     unsigned long failure;
@@ -159,6 +162,26 @@ struct async_open_tls_connection {
 };
 ASYNC(async_open_tls_connection);
 
+/* AWAIT(async_open_tls_unix_connection, connection, context, path, name, limit,
+ *       session): the same by a Unix socket, or a named pipe of Windows.
+ * name     as above, but there is no host: NULL is ASYNC_EINVAL where the
+ *          context verifies.  It, the path and the session are used only until
+ *          the handshake begins
+ * Errors   those of async_open_unix_connection, and the above.  After an error
+ *          there is nothing to close.
+ * Cancel   aborts it; raised when nothing is left of it
+ * Counterpart: asyncio.open_unix_connection(ssl=, server_hostname=). */
+struct async_open_tls_unix_connection {
+    ASYNC_FRAME;
+    async_connection *connection;
+    async_tls_context *context;
+    const char *path, *name;
+    size_t limit;
+    SSL_SESSION *session;
+    int error;
+};
+ASYNC(async_open_tls_unix_connection);
+
 /* AWAIT(async_connection_start_tls, connection, context, name, session): goes
  * on with TLS where it stands.  Nobody may wait for the reader.  What has been
  * written goes out before, as it is; what has come and has not been read is
@@ -202,6 +225,19 @@ struct async_start_tls_server {
     const async_server_options *options;
 };
 ASYNC(async_start_tls_server);
+
+/* AWAIT(async_start_tls_unix_server, server, handler, context, path, options):
+ * as async_start_unix_server, the same.
+ * Counterpart: asyncio.start_unix_server(ssl=). */
+struct async_start_tls_unix_server {
+    ASYNC_FRAME;
+    async_server *server;
+    async_client_handler handler;
+    async_tls_context *context;
+    const char *path;
+    const async_server_options *options;
+};
+ASYNC(async_start_tls_unix_server);
 
 /* ------------------------------------------------------------------------
  * QUESTIONS
@@ -505,9 +541,21 @@ static int async__tls_no_passphrase(char *text, int size, int writing,
     return -1;
 }
 
+static int async__tls_start_layer(async_transport_layer *layer,
+                                  async_transport *upper,
+                                  async_transport *lower,
+                                  async_protocol *protocol, const char *name);
+static void async__tls_forget_layer(async_transport *upper, int loop_gone);
+static void async__tls_explain_layer(const async_transport *upper, char *text,
+                                     size_t size);
+
 static int async__tls_context_init(async_tls_context *context, int server)
 {
     memset(context, 0, sizeof *context);
+    context->layer.size = sizeof(async_tls);
+    context->layer.start = async__tls_start_layer;
+    context->layer.forget = async__tls_forget_layer;
+    context->layer.explain = async__tls_explain_layer;
     ERR_clear_error();
     context->server = (unsigned char)server;
     context->handshake_timeout = ASYNC_SECONDS(60);
@@ -1231,6 +1279,35 @@ int async_tls_start(async_tls *tls, async_transport *lower,
     return error;
 }
 
+/* --- the same for who does not know what it is --------------------------- */
+
+static int async__tls_start_layer(async_transport_layer *layer,
+                                  async_transport *upper,
+                                  async_transport *lower,
+                                  async_protocol *protocol, const char *name)
+{
+    async_tls_context *context =
+        (async_tls_context *)(void *)((char *)layer -
+                                      offsetof(async_tls_context, layer));
+    return async_tls_start(async__tls_of(upper), lower, protocol, context,
+                           name, NULL);
+}
+
+static void async__tls_forget_layer(async_transport *upper, int loop_gone)
+{
+    if (loop_gone)
+        async__tls_release_all(async__tls_of(upper));
+    else
+        async__tls_forget(async__tls_of(upper));
+}
+
+static void async__tls_explain_layer(const async_transport *upper, char *text,
+                                     size_t size)
+{
+    const async_tls *tls = (const async_tls *)(const void *)upper;
+    async__tls_text(tls->failure, tls->verified, text, size);
+}
+
 /* --- connections --------------------------------------------------------- */
 
 typedef struct async__tls_layer {
@@ -1468,6 +1545,23 @@ ASYNC(async_connection_start_tls)
     ASYNC_END;
 }
 
+ASYNC(async_open_tls_unix_connection)
+{
+    ASYNC_BEGIN(async_open_tls_unix_connection);
+    ASYNC_AWAIT(async_open_unix_connection, self->connection, self->path,
+                self->limit);
+    ASYNC_TRY {
+        ASYNC_AWAIT(async_connection_start_tls, self->connection,
+                    self->context, self->name, self->session);
+    } ASYNC_EXCEPT_ALL(self->error) {}
+    ASYNC_END_TRY
+    if (self->error) {
+        ASYNC_AWAIT(async_connection_close, self->connection);
+        ASYNC_RAISE(self->error);
+    }
+    ASYNC_END;
+}
+
 /* --- servers ------------------------------------------------------------- */
 
 static void async__tls_client_ready(async_tls *tls, int error)
@@ -1510,6 +1604,16 @@ ASYNC(async_start_tls_server)
     if (!self->context->server) ASYNC_RAISE(ASYNC_EINVAL);
     ASYNC_AWAIT(async_start_server, self->server, self->handler, self->ip,
                 self->port, self->options, async__tls_client_prepare,
+                self->context);
+    ASYNC_END;
+}
+
+ASYNC(async_start_tls_unix_server)
+{
+    ASYNC_BEGIN(async_start_tls_unix_server);
+    if (!self->context->server) ASYNC_RAISE(ASYNC_EINVAL);
+    ASYNC_AWAIT(async_start_unix_server, self->server, self->handler,
+                self->path, self->options, async__tls_client_prepare,
                 self->context);
     ASYNC_END;
 }

@@ -178,6 +178,9 @@ struct async_start_unix_server {
     async_client_handler handler;
     const char *path;
     const async_server_options *options;
+    /* Private, as above. */
+    void (*prepare)(async_connection *client, void *argument);
+    void *prepare_argument;
     int error;
 };
 ASYNC(async_start_unix_server);
@@ -649,6 +652,8 @@ ASYNC(async_start_unix_server)
     self->error = async__server_prepare(self->server, co, &self->handler,
                                         self->options);
     if (self->error) ASYNC_RAISE(self->error);
+    self->server->prepare = self->prepare;
+    self->server->prepare_argument = self->prepare_argument;
     ASYNC_TRY {
         ASYNC_AWAIT(async_pipe_listen, &self->server->listener, self->path,
                     self->options != NULL ? self->options->backlog : 0);

@@ -295,6 +295,151 @@ static void rows_come_one_by_one(void **state)
     assert_said("100000 0 2:ASYNC_EPOSTGRES 0:ASYNC_EPOSTGRES 10 1");
 }
 
+/* --- COPY ---------------------------------------------------------------- */
+
+/* Writes so many lines, in pieces that do not end where they do, and ends it. */
+static char lines[65536 * 4];
+struct copies_in {
+    ASYNC_FRAME;
+    const char *sql;
+    int count, piece;
+    int from, error;
+    size_t size, at, some;
+    long long rows;
+};
+static ASYNC(copies_in)
+{
+    ASYNC_BEGIN(copies_in);
+    ASYNC_TRY {
+        AWAIT(async_postgres_copy_in, &db, self->sql);
+        while (self->from < self->count) {
+            for (self->size = 0; self->from < self->count &&
+                                 self->size < sizeof lines - 100;
+                 self->from++)
+                self->size += (size_t)sprintf(
+                    lines + self->size, "%d\tline %d\n", self->from,
+                    self->from);
+            for (self->at = 0; self->at < self->size;
+                 self->at += self->some) {
+                self->some = self->size - self->at;
+                if (self->some > (size_t)self->piece)
+                    self->some = (size_t)self->piece;
+                AWAIT(async_postgres_copy_write, &db, lines + self->at,
+                      self->some);
+            }
+        }
+        AWAIT_INTO(self->rows, async_postgres_copy_end, &db);
+        say("in:%d", (int)self->rows);
+    } ASYNC_EXCEPT_ANY(self->error) {
+        say("in:%s %s", name_of(self->error), async_postgres_sqlstate(&db));
+    } ASYNC_FINALLY {
+        AWAIT(async_postgres_copy_abort, &db);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+struct copies_out {
+    ASYNC_FRAME;
+    const char *sql;
+    int stop;
+    struct async_postgres_copy_out all;
+    async_bytes line;
+    char wanted[64];
+    int n, wrong, error;
+};
+static ASYNC(copies_out)
+{
+    ASYNC_BEGIN(copies_out);
+    ASYNC_TRY {
+        self->all = ASYNC_GENERATOR(async_postgres_copy_out, &db, self->sql);
+        ASYNC_FOR(self->line, &self->all) {
+            sprintf(self->wanted, "%d\tline %d\n", self->n, self->n);
+            self->wrong += self->line.size != strlen(self->wanted) ||
+                           strcmp(self->line.data, self->wanted) != 0;
+            if (++self->n == self->stop) break;
+            if (self->n == 7) AWAIT(async_sleep, ASYNC_MS(1));
+        } ASYNC_END_FOR
+        say("out:%d", self->n);
+        if (!self->stop) assert_int_equal(self->wrong, 0);
+    } ASYNC_EXCEPT_ANY(self->error) {
+        say("out:%d:%s %s", self->n, name_of(self->error),
+            async_postgres_sqlstate(&db));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+struct copied { ASYNC_FRAME; };
+static ASYNC(copied)
+{
+    ASYNC_BEGIN(copied);
+    AWAIT(async_postgres_execute, &db,
+          "CREATE TEMP TABLE c (n int PRIMARY KEY, t text)");
+    AWAIT(copies_in, "COPY c FROM STDIN", 0, 1);
+    AWAIT(copies_out, "COPY c TO STDOUT");
+    AWAIT(copies_in, "COPY c FROM STDIN", 200000, 200000);
+    AWAIT(copies_out, "COPY (SELECT * FROM c ORDER BY n) TO STDOUT");
+    AWAIT(async_postgres_execute, &db, "TRUNCATE c");
+    AWAIT(copies_in, "COPY c FROM STDIN", 2000, 3);
+    AWAIT(copies_out, "COPY (SELECT * FROM c ORDER BY n) TO STDOUT");
+    /* left before its end, which does not come otherwise */
+    AWAIT(copies_out,
+          "COPY (SELECT repeat('x', 1000), generate_series(1, 100000000)) "
+          "TO STDOUT",
+          10);
+    AWAIT(ask, &db, "SELECT count(*) FROM c");
+    ASYNC_END;
+}
+static void rows_are_copied_in_bulk(void **state)
+{
+    (void)state;
+    RUN(CO(copied));
+    assert_said("in:0 out:0 in:200000 out:200000 in:2000 out:2000 out:10 2000");
+}
+
+struct copy_errors { ASYNC_FRAME; int error; async_task *task; };
+static ASYNC(copy_errors)
+{
+    ASYNC_BEGIN(copy_errors);
+    AWAIT(async_postgres_execute, &db,
+          "CREATE TEMP TABLE c (n int PRIMARY KEY, t text)");
+    AWAIT(copies_in, "COPY none FROM STDIN", 1, 1);
+    AWAIT(copies_out, "COPY none TO STDOUT");
+    AWAIT(copies_in, "SELECT 1", 1, 1);
+    AWAIT(copies_out, "SELECT 1");
+    AWAIT(copies_in, "COPY c (n) FROM STDIN", 100000, 100000); /* columns */
+    AWAIT(ask, &db, "INSERT INTO c VALUES (5)");
+    AWAIT(copies_in, "COPY c FROM STDIN", 10, 100); /* one is there */
+    AWAIT(copies_out, "COPY c FROM STDIN");
+    AWAIT(ask, &db, "SELECT count(*) FROM c");
+    SAY_AWAIT("write", async_postgres_copy_write, &db, "x", 1);
+    AWAIT_CATCH(self->error, async_postgres_copy_end, &db);
+    say("%s", name_of(self->error));
+    SAY_AWAIT("abort", async_postgres_copy_abort, &db);
+    /* in use from the first to the last */
+    SAY_AWAIT("begin", async_postgres_copy_in, &db, "COPY c FROM STDIN");
+    AWAIT(ask, &db, "SELECT 1");
+    SAY_AWAIT("again", async_postgres_copy_in, &db, "COPY c FROM STDIN");
+    SAY_AWAIT("write", async_postgres_copy_write, &db, "1\t2\n", 4);
+    SAY_AWAIT("abort", async_postgres_copy_abort, &db);
+    SAY_AWAIT("abort", async_postgres_copy_abort, &db);
+    AWAIT(ask, &db, "SELECT count(*) FROM c");
+    SAY_AWAIT("begin", async_postgres_copy_in, &db, "COPY c FROM STDIN");
+    async_postgres_close(&db);
+    SAY_AWAIT("write", async_postgres_copy_write, &db, "1\t2\n", 4);
+    SAY_AWAIT("abort", async_postgres_copy_abort, &db);
+    ASYNC_END;
+}
+static void what_is_wrong_with_a_copy_leaves_the_connection(void **state)
+{
+    (void)state;
+    RUN(CO(copy_errors));
+    assert_said("in:ASYNC_EPOSTGRES 42P01 out:0:ASYNC_EPOSTGRES 42P01 "
+                "in:ASYNC_EINVAL  out:0:ASYNC_EINVAL  "
+                "in:ASYNC_EPOSTGRES 22P04 in:ASYNC_EINTEGRITY 23505 "
+                "out:0:ASYNC_EPOSTGRES 57014 1 "
+                "write:ASYNC_EINVALSTATE ASYNC_EINVALSTATE abort:ok "
+                "begin:ok ASYNC_EBUSY again:ASYNC_EBUSY write:ok abort:ok "
+                "abort:ok 1 begin:ok write:ASYNC_ECLOSED abort:ok");
+}
+
 /* --- pipelines ----------------------------------------------------------- */
 
 static async_postgres_step steps[2000];
@@ -498,6 +643,54 @@ static ASYNC(pipe_sleep)
     ASYNC_END;
 }
 
+/* A server that takes its time with each row, so that writing has to wait. */
+struct cancels_copies { ASYNC_FRAME; async_task *task; int error; };
+static ASYNC(cancels_copies)
+{
+    ASYNC_BEGIN(cancels_copies);
+    AWAIT(async_postgres_execute, &db,
+          "CREATE TEMP TABLE c (n int, t text);"
+          "CREATE FUNCTION pg_temp.slow() RETURNS trigger LANGUAGE plpgsql AS "
+          "$$ BEGIN PERFORM pg_sleep(30); RETURN NEW; END $$;"
+          "CREATE TRIGGER slow BEFORE INSERT ON c FOR EACH ROW EXECUTE "
+          "FUNCTION pg_temp.slow()");
+    /* where it writes: it has not got far, and so was held back */
+    self->task = async_create_task(
+        CO(copies_in, "COPY c FROM STDIN", 10000000, 200000));
+    AWAIT(async_sleep, ASYNC_MS(300));
+    assert_true(waits(self->task));
+    AWAIT(ask, &db, "SELECT 1");
+    SAY_AWAIT("other", async_postgres_copy_write, &db, "x", 1);
+    SAY_AWAIT("other", async_postgres_copy_abort, &db);
+    async_task_cancel(self->task);
+    AWAIT(say_end, self->task, "write");
+    AWAIT(ask, &db, "SELECT 1");
+    /* where it waits for the end */
+    AWAIT(cancelled, CO(copies_in, "COPY c FROM STDIN", 1, 100), 0,
+          ASYNC_MS(100));
+    AWAIT(ask, &db, "SELECT 2");
+    /* and where it begins, and in the middle of what comes */
+    AWAIT(cancelled,
+          CO(copies_out, "COPY (SELECT pg_sleep(30)) TO STDOUT", -1), 0,
+          ASYNC_MS(50));
+    AWAIT(ask, &db, "SELECT 3");
+    AWAIT(cancelled,
+          CO(copies_out,
+             "COPY (SELECT repeat('x', 1000), generate_series(1, 100000000)) "
+             "TO STDOUT",
+             -1),
+          0, ASYNC_MS(50));
+    AWAIT(ask, &db, "SELECT count(*) FROM c");
+    ASYNC_END;
+}
+static void cancelling_a_copy_keeps_the_connection(void **state)
+{
+    (void)state;
+    RUN(CO(cancels_copies));
+    assert_said("ASYNC_EBUSY other:ASYNC_EBUSY other:ASYNC_EBUSY "
+                "write:ASYNC_ECANCELED 1 2 3 0");
+}
+
 struct cancels {
     ASYNC_FRAME;
     async_time start;
@@ -572,14 +765,18 @@ static void a_cancelled_scope_keeps_the_connection(void **state)
 }
 
 /* At the nth turn, wherever that is: afterwards it can be used, or is closed. */
+static int whole_is_over;
 struct whole {
     ASYNC_FRAME;
     async_postgres_result result;
     struct async_postgres_rows rows;
     async_postgres_result row;
+    struct async_postgres_copy_out lines;
+    async_bytes line;
 };
 static ASYNC(whole)
 {
+    size_t i;
     ASYNC_BEGIN(whole);
     ASYNC_TRY {
         AWAIT(async_postgres_connect, &other, database);
@@ -600,6 +797,27 @@ static ASYNC(whole)
         ASYNC_FOR(self->row, &self->rows) {
             break;
         } ASYNC_END_FOR
+        AWAIT(async_postgres_execute, &other, "CREATE TEMP TABLE c (t text)");
+        AWAIT(async_postgres_copy_in, &other, "COPY c FROM STDIN");
+        ASYNC_TRY {
+            memset(lines, 'x', sizeof lines);
+            for (i = 1024; i <= sizeof lines; i += 1024) lines[i - 1] = '\n';
+            AWAIT(async_postgres_copy_write, &other, lines, sizeof lines);
+            AWAIT(async_postgres_copy_end, &other);
+        } ASYNC_FINALLY {
+            AWAIT(async_postgres_copy_abort, &other);
+        } ASYNC_END_TRY
+        self->lines = ASYNC_GENERATOR(async_postgres_copy_out, &other,
+                                      "COPY c TO STDOUT");
+        ASYNC_FOR(self->line, &self->lines) {}
+        ASYNC_END_FOR
+        self->lines = ASYNC_GENERATOR(
+            async_postgres_copy_out, &other,
+            "COPY (SELECT generate_series(1, 100000)) TO STDOUT");
+        ASYNC_FOR(self->line, &self->lines) {
+            break;
+        } ASYNC_END_FOR
+        whole_is_over = 1;
     } ASYNC_FINALLY {
         async_postgres_clear(&self->result);
         async_postgres_clear(&steps[0].result);
@@ -626,10 +844,13 @@ static void cancelling_at_every_step_leaves_nothing(void **state)
 {
     int turns;
     (void)state;
-    for (turns = 0; turns < 80; turns++) {
+    whole_is_over = 0;
+    for (turns = 0; turns < 10000000 && !whole_is_over;
+         turns += turns < 60 ? 1 : 1 + turns / 8) {
         run(CO(at_each_turn, turns));
         unit_begin(NULL);
     }
+    assert_true(whole_is_over);
 }
 
 /* --- faults, and pools --------------------------------------------------- */
@@ -821,10 +1042,13 @@ int main(int argc, char **argv)
         TEST(errors_are_typed_and_leave_the_connection),
         TEST(one_task_at_a_time_uses_a_connection),
         TEST(rows_come_one_by_one),
+        TEST(rows_are_copied_in_bulk),
+        TEST(what_is_wrong_with_a_copy_leaves_the_connection),
         TEST(a_pipeline_takes_one_round_trip),
         TEST(transactions_are_all_or_nothing),
         TEST(notifications_come_as_a_generator),
         TEST(cancelling_ends_the_query_and_keeps_the_connection),
+        TEST(cancelling_a_copy_keeps_the_connection),
         TEST(a_cancelled_scope_keeps_the_connection),
         TEST(cancelling_at_every_step_leaves_nothing),
         TEST(a_pool_outlives_the_server),

@@ -1,12 +1,27 @@
-/* link: -luv -lhiredis */
+/* link: -luv -lhiredis, with REDIS_TLS also -lssl -lcrypto */
 /* Redis, with a real server at the other end: tests/scripts/redis starts it, and
  * says in REDIS_SOCKET where it listens and in SERVER what starts, stops and
- * kills it.  What no server says is in tests/unit/redis.c. */
+ * kills it.  What no server says is in tests/unit/redis.c.
+ *
+ * With REDIS_TLS the same by TLS, and who is refused.  The server is started
+ * here then, when there are certificates: SERVER gets to know by REDIS_TLS_PORT,
+ * REDIS_TLS_CERTIFICATE, REDIS_TLS_AUTHORITY and REDIS_TLS_CLIENTS. */
 #define _POSIX_C_SOURCE 200809L
 #define ASYNC_IMPLEMENTATION
 #include "../../async/net/redis.h"
+#ifdef REDIS_TLS
+#include "../../async/net/tls.h"
+#endif
 
-#include "../unit/uv.h"
+#include "../unit/sockets.h"
+#ifdef REDIS_TLS
+#include "../unit/certificates.h"
+#define WITHOUT_NOTICE "ASYNC_ETLSEOF"
+#define NOBODY_THERE "ECONNREFUSED"
+#else
+#define WITHOUT_NOTICE "broken"
+#define NOBODY_THERE "ENOENT"
+#endif
 
 static async_redis_options options;
 static async_redis redis, other;
@@ -450,8 +465,9 @@ static void a_pool_outlives_the_server(void **state)
 {
     (void)state;
     RUN(CO(pooled));
-    assert_said("a:1 c:3 d:4 b: idle:2 e:OK f:OK idle:0 g:7 2 h:8 i:broken "
-                "j:ENOENT k:11 l:broken m:13 n:ASYNC_ECLOSED");
+    assert_said("a:1 c:3 d:4 b: idle:2 e:OK f:OK idle:0 g:7 2 h:8 "
+                "i:" WITHOUT_NOTICE " j:" NOBODY_THERE " k:11 "
+                "l:" WITHOUT_NOTICE " m:13 n:ASYNC_ECLOSED");
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -484,6 +500,126 @@ static void no_memory_is_an_error(void **state)
     unit_begin(NULL);
 }
 
+/* --- TLS ----------------------------------------------------------------- */
+
+#ifdef REDIS_TLS
+static async_tls_context trusting;
+
+struct knocks { ASYNC_FRAME; async_redis_options as; int error; };
+static ASYNC(knocks)
+{
+    ASYNC_BEGIN(knocks);
+    memset(&other, 0, sizeof other);
+    AWAIT_CATCH(self->error, async_redis_connect, &other, self->as);
+    say("%s", name_of(self->error));
+    if (self->error)
+        say("(%s)", async_redis_error(&other));
+    else
+        AWAIT(ask, &other, { "ECHO", "in" });
+    async_redis_close(&other);
+    ASYNC_END;
+}
+
+static void restart(const char *certificate, const char *clients)
+{
+    setenv("REDIS_TLS_CERTIFICATE", certificate_file(certificate, ""), 1);
+    setenv("REDIS_TLS_CLIENTS", clients, 1);
+    server("stop");
+    server("start");
+}
+
+static void who_is_not_whom_it_should_be_is_refused(void **state)
+{
+    async_redis_options as = options;
+    async_tls_context of_nobody;
+    (void)state;
+    as.tls_name = "localhost";
+    run(CO(knocks, as));
+    assert_said("ok in");
+    as.tls_name = "wrong.example";
+    run(CO(knocks, as));
+    assert_non_null(strstr(unit_said, "ASYNC_ETLSVERIFY (certificate verify "
+                                      "failed: "));
+    assert_non_null(strstr(unit_said, "ostname mismatch)"));
+    unit_begin(NULL);
+    /* whom this one trusts, that one does not */
+    assert_int_equal(async_tls_client_init(&of_nobody), 0);
+    as = options;
+    as.tls = &of_nobody.layer;
+    run(CO(knocks, as));
+    assert_non_null(strstr(unit_said, "ASYNC_ETLSVERIFY (certificate verify "
+                                      "failed: "));
+    unit_begin(NULL);
+    async_tls_context_destroy(&of_nobody);
+    restart("alone", "no");
+    run(CO(knocks, options));
+    restart("good", "no");
+    assert_non_null(strstr(unit_said, "ASYNC_ETLSVERIFY (certificate verify "
+                                      "failed: self"));
+    unit_begin(NULL);
+}
+
+static void a_client_may_have_to_show_a_certificate(void **state)
+{
+    async_redis_options as = options;
+    async_tls_context known;
+    (void)state;
+    restart("good", "yes");
+    /* In TLS 1.3 the client is through before the server has looked at it, and
+     * learns why if it comes to read before the connection has broken. */
+    run(CO(knocks, options));
+    assert_true(strcmp(unit_said, "ok broken") == 0 ||
+                strstr(unit_said, "ASYNC_ETLS") != NULL);
+    unit_begin(NULL);
+    assert_int_equal(async_tls_client_init(&known), 0);
+    assert_int_equal(
+        async_tls_trust(&known, certificate_file("authority", "pem")), 0);
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(
+                         known.ssl, certificate_file("good", "pem")),
+                     1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(
+                         known.ssl, certificate_file("good", "key"),
+                         SSL_FILETYPE_PEM),
+                     1);
+    as.tls = &known.layer;
+    run(CO(knocks, as));
+    assert_said("ok in");
+    async_tls_context_destroy(&known);
+    restart("good", "no");
+}
+
+static int begin_tls(void **state)
+{
+    char port[16];
+    int fd = raw_socket();
+    (void)state;
+    raw_bind_any(fd, &options.port);
+    close(fd);
+    options.path = NULL;
+    make_certificates();
+    snprintf(port, sizeof port, "%d", options.port);
+    setenv("REDIS_TLS_PORT", port, 1);
+    setenv("REDIS_TLS_CERTIFICATE", certificate_file("good", ""), 1);
+    setenv("REDIS_TLS_AUTHORITY", certificate_file("authority", "pem"), 1);
+    setenv("REDIS_TLS_CLIENTS", "no", 1);
+    setenv("SSL_CERT_FILE", "/dev/null", 1); /* the system's are many */
+    assert_int_equal(async_tls_client_init(&trusting), 0);
+    assert_int_equal(
+        async_tls_trust(&trusting, certificate_file("authority", "pem")), 0);
+    options.tls = &trusting.layer;
+    server("start");
+    return 0;
+}
+static int end_tls(void **state)
+{
+    (void)state;
+    server("stop");
+    async_tls_context_destroy(&trusting);
+    remove_certificates();
+    return 0;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +630,10 @@ int main(int argc, char **argv)
         TEST(what_blocks_can_be_given_up),
         TEST(cancelling_at_every_step_leaves_nothing),
         TEST(a_pool_outlives_the_server),
+#ifdef REDIS_TLS
+        TEST(who_is_not_whom_it_should_be_is_refused),
+        TEST(a_client_may_have_to_show_a_certificate),
+#endif
         TEST(no_memory_is_an_error)
     };
     options.path = getenv("REDIS_SOCKET");
@@ -502,5 +642,9 @@ int main(int argc, char **argv)
         return 2;
     }
     if (argc > 1) cmocka_set_test_filter(argv[1]);
+#ifdef REDIS_TLS
+    return cmocka_run_group_tests(tests, begin_tls, end_tls);
+#else
     return cmocka_run_group_tests(tests, NULL, NULL);
+#endif
 }

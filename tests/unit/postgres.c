@@ -9,6 +9,10 @@
 
 #include "uv.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <pthread.h>
+
 static async_postgres db;
 static async_server listening;
 static const char *const *script; /* what it says to each piece that comes */
@@ -209,6 +213,123 @@ static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
     assert_said("connect:ok timeout");
 }
 
+/* --- names, which are looked up here -------------------------------------- */
+
+static pthread_t main_thread;
+static int looked_up, on_the_loop;
+
+/* Takes its time, as a name server that is far away, and finds this machine, or
+ * nothing for *.none. */
+int getaddrinfo(const char *name, const char *service,
+                const struct addrinfo *hints, struct addrinfo **found)
+{
+    struct { struct addrinfo info; struct sockaddr_in address; } *one;
+    struct in_addr numbers;
+    if (inet_pton(AF_INET, name, &numbers) != 1) {
+        __atomic_add_fetch(&looked_up, 1, __ATOMIC_RELAXED);
+        if (pthread_equal(pthread_self(), main_thread)) on_the_loop++;
+        block(100);
+        if (strstr(name, ".none") != NULL) return EAI_NONAME;
+        inet_pton(AF_INET, "127.0.0.1", &numbers);
+    }
+    one = calloc(1, sizeof *one);
+    if (one == NULL) return EAI_MEMORY;
+    one->address.sin_family = AF_INET;
+    one->address.sin_port = htons((uint16_t)atoi(service));
+    one->address.sin_addr = numbers;
+    one->info.ai_family = AF_INET;
+    one->info.ai_socktype = hints->ai_socktype;
+    one->info.ai_addrlen = sizeof one->address;
+    one->info.ai_addr = (struct sockaddr *)&one->address;
+    *found = &one->info;
+    return 0;
+}
+void freeaddrinfo(struct addrinfo *found)
+{
+    free(found);
+}
+
+/* The last of several is who answers; nobody is at port 1. */
+struct named {
+    ASYNC_FRAME;
+    const char *hosts;
+    char conninfo[256];
+    int error;
+};
+static ASYNC(named)
+{
+    ASYNC_BEGIN(named);
+    memset(&db, 0, sizeof db);
+    main_thread = pthread_self();
+    looked_up = on_the_loop = 0;
+    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
+          "127.0.0.1", 0);
+    snprintf(self->conninfo, sizeof self->conninfo,
+             "sslmode=disable gssencmode=disable user=x dbname=x %s port=%s%d",
+             self->hosts, strstr(self->hosts, ",") == NULL ? "" : "1,1,1,",
+             strstr(self->hosts, "standby") == NULL
+                 ? async_server_port(&listening)
+                 : 1);
+    SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
+    say("%d", looked_up);
+    assert_int_equal(on_the_loop, 0);
+    async_postgres_close(&db);
+    async_server_close(&listening);
+    async_server_abort_clients(&listening);
+    AWAIT(async_server_wait_closed, &listening);
+    ASYNC_END;
+}
+static void look_up(const char *hosts)
+{
+    ANSWERS(WELCOME);
+    SIZES(sizeof WELCOME - 1);
+    stays = 1;
+    run(CO(named, hosts));
+}
+static void names_are_looked_up_while_the_loop_goes_on(void **state)
+{
+    (void)state;
+    look_up("host=127.0.0.1");
+    assert_said("connect:ok 0");
+    look_up("host=one.example");
+    if (strcmp(unit_said, "connect:ok 1") != 0) skip(); /* libpq asks others */
+    unit_begin(NULL);
+    look_up("host=127.0.0.1,one.example,two.none,three.example");
+    assert_said("connect:ok 3");
+    look_up("host=one.example,127.0.0.1,two.none,127.0.0.1");
+    assert_said("connect:ok 2");
+    /* what has an address already is not asked for */
+    look_up("host=a.example,b.example,c.example,d.example "
+            "hostaddr=127.0.0.1,127.0.0.1,,127.0.0.1");
+    assert_said("connect:ok 1");
+    /* none of these is there, and they are asked for once more */
+    look_up("host=one.none target_session_attrs=prefer-standby");
+    assert_said("connect:ECONNREFUSED 2");
+}
+struct gives_up { ASYNC_FRAME; int error; };
+static ASYNC(gives_up)
+{
+    ASYNC_BEGIN(gives_up);
+    memset(&db, 0, sizeof db);
+    ASYNC_TRY {
+        AWAIT_WAIT_FOR(ASYNC_MS(150), async_postgres_connect, &db,
+                       "host=127.0.0.1,a.example,b.example,c.example port=1 "
+                       "user=x dbname=x");
+    } ASYNC_EXCEPT_ALL(self->error) {
+        say("%s", name_of(self->error));
+    } ASYNC_END_TRY
+    assert_false(async_postgres_is_open(&db));
+    ASYNC_END;
+}
+static void looking_up_can_be_given_up(void **state)
+{
+    (void)state;
+    looked_up = 0;
+    run(CO(gives_up));
+    assert_said("ASYNC_ETIMEDOUT");
+    assert_true(looked_up < 3); /* the second is waited for */
+}
+
 UNIT_MAIN(TEST(who_closes_is_no_server),
           TEST(who_says_something_else_is_no_server),
           TEST(who_says_nothing_takes_too_long),
@@ -216,4 +337,6 @@ UNIT_MAIN(TEST(who_closes_is_no_server),
           TEST(a_server_that_dies_in_mid_answer_is_an_error),
           TEST(garbage_in_an_answer_is_an_error),
           TEST(a_pipeline_that_is_not_answered_is_an_error),
-          TEST(an_answer_that_never_ends_cannot_be_cancelled))
+          TEST(an_answer_that_never_ends_cannot_be_cancelled),
+          TEST(names_are_looked_up_while_the_loop_goes_on),
+          TEST(looking_up_can_be_given_up))

@@ -994,6 +994,101 @@ static void protocols_that_do_not_fit_are_refused(void **s)
     async_tls_context_destroy(&of_client);
 }
 
+/* --- by Unix sockets ------------------------------------------------------- */
+
+static const char *socket_path(void)
+{
+    return certificate_file("unix", "sock");
+}
+struct visit_unix { ASYNC_FRAME; const char *name; async_connection connection; int error; };
+static ASYNC(visit_unix)
+{
+    ASYNC_BEGIN(visit_unix);
+    AWAIT_CATCH(self->error, async_open_tls_unix_connection, &self->connection,
+                &of_client, socket_path(), self->name);
+    if (self->error) {
+        say("%s", result_name(self->error));
+        say_tls_error(&self->connection);
+        ASYNC_RETURN(); /* there is nothing to close */
+    }
+    write_text(&self->connection, "hello\n");
+    AWAIT(say_line, &self->connection);
+    AWAIT(async_connection_close, &self->connection);
+    ASYNC_END;
+}
+struct by_unix { ASYNC_FRAME; async_server server; struct app app; int error; };
+static ASYNC(by_unix)
+{
+    ASYNC_BEGIN(by_unix);
+    AWAIT(visit_unix, "localhost"); /* nobody is there */
+    AWAIT(async_start_tls_unix_server, &self->server,
+          ASYNC_CLIENT_HANDLER(echo, &self->app), &of_server, socket_path());
+    AWAIT(visit_unix, "localhost");
+    say("name:%s", self->app.name);
+    AWAIT(visit_unix, "other.example");
+    AWAIT(visit_unix, NULL);
+    AWAIT(visit_unix, ""); /* whoever is trusted */
+    SSL_CTX_set_verify(of_client.ssl, SSL_VERIFY_NONE, NULL);
+    AWAIT(visit_unix, NULL);
+    AWAIT(stop_server, &self->server);
+    say("%d", self->app.served);
+    AWAIT_CATCH(self->error, async_start_tls_unix_server, &self->server,
+                ASYNC_CLIENT_HANDLER(echo, &self->app), &of_client,
+                socket_path());
+    say("%s", name_of(self->error));
+    ASYNC_END;
+}
+static void tls_goes_by_unix_sockets_too(void **s)
+{
+    (void)s;
+    run_tls("good", NULL, CO(by_unix));
+    assert_non_null(strstr(unit_said, "ostname mismatch"));
+    strstr(unit_said, "ostname mismatch")[-1] = 'h'; /* a capital in 1.1.1 */
+    assert_said("ENOENT () <hello> name:localhost ASYNC_ETLSVERIFY "
+                "(certificate verify failed: hostname mismatch) ASYNC_EINVAL "
+                "() <hello> <hello> 3 ASYNC_EINVAL");
+}
+
+/* The client's way in, as often as it is left before its end. */
+struct enter_unix { ASYNC_FRAME; async_connection connection; int error; };
+static ASYNC(enter_unix)
+{
+    ASYNC_BEGIN(enter_unix);
+    AWAIT(async_open_tls_unix_connection, &self->connection, &of_client,
+          socket_path(), "localhost");
+    AWAIT(async_connection_close, &self->connection);
+    ASYNC_END;
+}
+struct leave_unix { ASYNC_FRAME; async_server server; struct app app; async_task *task; int turns, i, over, error; };
+static ASYNC(leave_unix)
+{
+    ASYNC_BEGIN(leave_unix);
+    AWAIT(async_start_tls_unix_server, &self->server,
+          ASYNC_CLIENT_HANDLER(echo, &self->app), &of_server, socket_path());
+    for (; !self->over; self->turns++) {
+        self->error = 0;
+        self->task = async_create_task(CO(enter_unix));
+        for (self->i = 0; self->i < self->turns; self->i++)
+            AWAIT(async_sleep, 0);
+        self->over = async_task_done(self->task);
+        async_task_cancel(self->task);
+        ASYNC_TRY {
+            AWAIT_JOIN(self->task);
+        } ASYNC_EXCEPT_ALL(self->error) {}
+        ASYNC_END_TRY
+        assert_int_equal(self->error, self->over ? 0 : ASYNC_ECANCELED);
+    }
+    assert_true(self->turns > 3 && self->app.served > 0);
+    AWAIT(stop_server, &self->server);
+    ASYNC_END;
+}
+static void by_unix_sockets_it_can_be_given_up_wherever_it_is(void **s)
+{
+    (void)s;
+    run_tls("good", NULL, CO(leave_unix));
+    unit_begin(NULL); /* clients that went may be told of */
+}
+
 SERVER(resumed)
 {
     ASYNC_BEGIN(resumed);
@@ -1519,12 +1614,13 @@ static void a_loop_may_close_with_tls_connections(void **s)
         ASYNC_END_TRY                                                         \
     } while (self->error)
 
-/* A server, a client, much that is written, start_tls, and their ends. */
+/* A server, a client, much that is written, the same by a Unix socket,
+ * start_tls, and their ends. */
 struct story {
     ASYNC_FRAME;
-    async_server server;
+    async_server server, local;
     struct app app;
-    async_connection client, one, other;
+    async_connection client, by_unix, one, other;
     async_bytes line;
     async_task *task;
     int error;
@@ -1543,6 +1639,11 @@ static ASYNC(story)
         AWAIT(async_stream_writer_drain, &self->client.writer);
         AWAIT_INTO(self->line, async_stream_reader_readline,
                    &self->client.reader);
+        AWAIT(async_start_tls_unix_server, &self->local,
+              ASYNC_CLIENT_HANDLER(echo, &self->app), &of_server,
+              socket_path());
+        AWAIT(async_open_tls_unix_connection, &self->by_unix, &of_client,
+              socket_path(), "localhost");
         AWAIT(pair, &self->one, &self->other);
         write_text(&self->one, "x");
         self->task = async_create_task(
@@ -1559,6 +1660,10 @@ static ASYNC(story)
         SURELY(async_connection_close, &self->one);
         SURELY(async_connection_close, &self->other);
         SURELY(async_connection_close, &self->client);
+        SURELY(async_connection_close, &self->by_unix);
+        async_server_close(&self->local);
+        async_server_abort_clients(&self->local);
+        SURELY(async_server_wait_closed, &self->local);
         async_server_close(&self->server);
         async_server_abort_clients(&self->server);
         SURELY(async_server_wait_closed, &self->server);
@@ -1685,6 +1790,8 @@ int main(int argc, char **argv)
         TEST(a_server_may_have_a_certificate_for_each_name),
         TEST(a_protocol_is_agreed_by_the_server_s_order),
         TEST(protocols_that_do_not_fit_are_refused),
+        TEST(tls_goes_by_unix_sockets_too),
+        TEST(by_unix_sockets_it_can_be_given_up_wherever_it_is),
         TEST(a_session_is_resumed),
         TEST(clients_may_have_to_show_certificates),
         TEST(each_connection_can_be_set_further_and_refused),
