@@ -674,7 +674,8 @@ struct async_loop {
     async_link *batch;    /* what is left of this iteration */
     async *current;       /* the task's coroutine that runs, or NULL */
     unsigned char attend; /* before the next iteration: ASYNC__POLL .. */
-    unsigned char reload; /* the head of the batch was taken out */
+    unsigned char reload; /* the head of the batch was taken out, or somebody
+                           * is ASYNC__MUST_CANCEL */
     unsigned char running, stopping, closed, always;
     unsigned char contexts; /* there may be one that is not empty */
     async_link due;       /* timers of this iteration */
@@ -972,6 +973,15 @@ static inline async_loop *async__loop_of_task(const async *co)
 }
 #endif
 int async__cancel_wait(async *co);
+/* It is cancelled when it runs next; or, if it runs, when it waits next. */
+static inline void async__must_cancel(async *co)
+{
+    co->flags |= ASYNC__MUST_CANCEL;
+    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#ifndef ASYNC_STATIC_ONLY
+    async_loop_of(co)->reload = 1;
+#endif
+}
 void async__throw_soon(async *co, int error);
 #ifndef ASYNC_STATIC_ONLY
 void async__sleep(async *co, async_duration delay);
@@ -1949,10 +1959,16 @@ static void async__run_ready(async_loop *loop, long budget)
                            loop->tail == &loop->ready && --budget > 0 &&
                            node->run == async__step && !loop->attend)
                         status = co->top->resume(co, co->top);
-                if (ASYNC__LIKELY(status.code == ASYNC__PAUSED))
+                if (ASYNC__LIKELY(status.code == ASYNC__PAUSED)) {
                     async__ready(loop, node);
-                else if (status.code != ASYNC__WAITING ||
-                         co->flags & ASYNC__MUST_CANCEL) {
+                } else if (ASYNC__LIKELY(status.code == ASYNC__WAITING)) {
+                    /* Who was cancelled while it ran has said so, too. */
+                    if (ASYNC__LIKELY(!loop->reload)) {
+                        link = next;
+                        continue;
+                    }
+                    async__settle(co, ASYNC__WAITING);
+                } else {
                     int code = async__continue(co, status);
                     if (ASYNC__LIKELY(code == ASYNC__ENDED)) {
                         link = async__task_ended(

@@ -1791,8 +1791,7 @@ int async__task_cancel(async_future *future)
 #endif
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
-    co->flags |= ASYNC__MUST_CANCEL;
-    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+    async__must_cancel(co);
 #ifdef ASYNC_STATIC_ONLY
     ASYNC__SET_HOOK(async__deliver_cancel, async__cancel_suspended);
 #endif
