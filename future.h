@@ -580,6 +580,8 @@ enum {
 };
 typedef struct async__wheel {
     uint64_t current; /* the slot that is due next */
+    uint64_t recent;  /* the slot that a timer was last put into, and its list; */
+    async_link *list; /* ASYNC__NO_SLOT when that may lie elsewhere by now */
     async_link soon;  /* the timers of that slot and before, sorted */
     int unsorted;     /* but not yet */
     async_link never; /* the timers without a deadline */
@@ -674,7 +676,8 @@ struct async_loop {
     async_link *batch;    /* what is left of this iteration */
     async *current;       /* the task's coroutine that runs, or NULL */
     unsigned char attend; /* before the next iteration: ASYNC__POLL .. */
-    unsigned char reload; /* the head of the batch was taken out */
+    unsigned char reload; /* the head of the batch was taken out, or somebody
+                           * is ASYNC__MUST_CANCEL */
     unsigned char running, stopping, closed, always;
     unsigned char contexts; /* there may be one that is not empty */
     async_link due;       /* timers of this iteration */
@@ -972,6 +975,15 @@ static inline async_loop *async__loop_of_task(const async *co)
 }
 #endif
 int async__cancel_wait(async *co);
+/* It is cancelled when it runs next; or, if it runs, when it waits next. */
+static inline void async__must_cancel(async *co)
+{
+    co->flags |= ASYNC__MUST_CANCEL;
+    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+#ifndef ASYNC_STATIC_ONLY
+    async_loop_of(co)->reload = 1;
+#endif
+}
 void async__throw_soon(async *co, int error);
 #ifndef ASYNC_STATIC_ONLY
 void async__sleep(async *co, async_duration delay);
@@ -1253,6 +1265,8 @@ void async__unlink(async_link *link)
 #endif
 
 #if ASYNC_TIME_BITS != 64
+#define async__arm_here(loop, timer, deadline)                                \
+    async__arm((loop), (timer), (deadline))
 /* A list: arming is O(n), but for what is due last. */
 void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
 {
@@ -1312,9 +1326,20 @@ static uint64_t async__slot_of(async_time deadline)
     return deadline <= 0 ? 0 : (uint64_t)deadline >> ASYNC__WHEEL_SHIFT;
 }
 
-static void async__wheel_place(async__wheel *wheel, async__timer *timer)
+#define ASYNC__NO_SLOT UINT64_MAX
+
+/* The number of its digit in which a slot differs from another: x / 7, of a
+ * bit's number. */
+ASYNC__ASSERT(ASYNC__WHEEL_BITS == 7, "another factor than 37 / 256, then");
+static int async__wheel_level(uint64_t differ)
 {
-    uint64_t slot = async__slot_of(timer->deadline);
+    return (63 - __builtin_clzll(differ)) * 37 >> 8;
+}
+
+static ASYNC__NOINLINE void async__wheel_find(async__wheel *wheel,
+                                              async__timer *timer,
+                                              uint64_t slot)
+{
     if (slot <= wheel->current) {
         /* Near the end of the sorted list, or else anywhere, to be sorted
          * when it is looked at. */
@@ -1334,8 +1359,7 @@ static void async__wheel_place(async__wheel *wheel, async__timer *timer)
         async__list_append(after->next, &timer->node.link);
     } else {
         /* At the highest digit in which it differs from the present. */
-        uint64_t differ = slot ^ wheel->current;
-        int level = (63 - __builtin_clzll(differ)) / ASYNC__WHEEL_BITS;
+        int level = async__wheel_level(slot ^ wheel->current);
         unsigned digit =
             (unsigned)(slot >> (level * ASYNC__WHEEL_BITS)) &
             (ASYNC__WHEEL_SLOTS - 1);
@@ -1345,11 +1369,29 @@ static void async__wheel_place(async__wheel *wheel, async__timer *timer)
             wheel->used[level][digit / 64] |= bit;
             async__list_init(list);
         }
+        wheel->recent = slot;
+        wheel->list = list;
         async__list_append(list, &timer->node.link);
     }
 }
 
-void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
+/* Limits in time are often the same: then the last one's list is known, and the
+ * way to it is saved. */
+static inline void async__wheel_place(async__wheel *wheel, async__timer *timer)
+{
+    uint64_t slot = async__slot_of(timer->deadline);
+    if (slot == wheel->recent) {
+        async_link *list = wheel->list, *last = list->prev;
+        timer->node.link.next = list;
+        timer->node.link.prev = last;
+        last->next = list->prev = &timer->node.link;
+    } else {
+        async__wheel_find(wheel, timer, slot);
+    }
+}
+
+static inline void async__arm_here(async_loop *loop, async__timer *timer,
+                                   async_time deadline)
 {
     timer->deadline = deadline;
     if (deadline == ASYNC_FOREVER) {
@@ -1360,6 +1402,10 @@ void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
     if (deadline < loop->soonest) loop->soonest = deadline;
     loop->attend |= ASYNC__WATCH;
     async__kick(loop);
+}
+void async__arm(async_loop *loop, async__timer *timer, async_time deadline)
+{
+    async__arm_here(loop, timer, deadline);
 }
 
 /* The first slot in use: its level, digit and number.  Cancelling leaves a
@@ -1376,6 +1422,7 @@ static int async__wheel_first(async__wheel *wheel, unsigned *digit,
                 *digit = (unsigned)(word * 64 + bit);
                 if (async__list_empty(&wheel->slots[level][*digit])) {
                     wheel->used[level][word] &= ~((uint64_t)1 << bit);
+                    wheel->recent = ASYNC__NO_SLOT;
                     continue;
                 }
                 *slot = wheel->current >> (shift + ASYNC__WHEEL_BITS)
@@ -1466,6 +1513,7 @@ static void async__expire(async_loop *loop)
         level = async__wheel_first(wheel, &digit, &slot);
         if (level < 0 || slot > present) break;
         wheel->current = slot;
+        wheel->recent = ASYNC__NO_SLOT;
         wheel->used[level][digit / 64] &= ~((uint64_t)1 << (digit % 64));
         link = wheel->slots[level][digit].next;
         while (link != &wheel->slots[level][digit]) {
@@ -1479,7 +1527,10 @@ static void async__expire(async_loop *loop)
             link = next;
         }
     }
-    if (present > wheel->current) wheel->current = present;
+    if (present > wheel->current) {
+        wheel->current = present;
+        wheel->recent = ASYNC__NO_SLOT;
+    }
 }
 
 /* When the loop must look at its timers again: never too late. */
@@ -1949,10 +2000,16 @@ static void async__run_ready(async_loop *loop, long budget)
                            loop->tail == &loop->ready && --budget > 0 &&
                            node->run == async__step && !loop->attend)
                         status = co->top->resume(co, co->top);
-                if (ASYNC__LIKELY(status.code == ASYNC__PAUSED))
+                if (ASYNC__LIKELY(status.code == ASYNC__PAUSED)) {
                     async__ready(loop, node);
-                else if (status.code != ASYNC__WAITING ||
-                         co->flags & ASYNC__MUST_CANCEL) {
+                } else if (ASYNC__LIKELY(status.code == ASYNC__WAITING)) {
+                    /* Who was cancelled while it ran has said so, too. */
+                    if (ASYNC__LIKELY(!loop->reload)) {
+                        link = next;
+                        continue;
+                    }
+                    async__settle(co, ASYNC__WAITING);
+                } else {
                     int code = async__continue(co, status);
                     if (ASYNC__LIKELY(code == ASYNC__ENDED)) {
                         link = async__task_ended(
@@ -2094,6 +2151,7 @@ void async_loop_init(async_loop *loop, const async_backend *backend,
 #else
     async__list_init(&loop->wheel.soon);
     async__list_init(&loop->wheel.never);
+    loop->wheel.recent = ASYNC__NO_SLOT;
 #endif
 #ifdef ASYNC_STATIC_ONLY
     (void)backend, (void)allocator, (void)flags;

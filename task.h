@@ -1791,8 +1791,7 @@ int async__task_cancel(async_future *future)
 #endif
     /* It runs, or stands in the queue, or what it waits for is done: raised
      * when it runs next. */
-    co->flags |= ASYNC__MUST_CANCEL;
-    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+    async__must_cancel(co);
 #ifdef ASYNC_STATIC_ONLY
     ASYNC__SET_HOOK(async__deliver_cancel, async__cancel_suspended);
 #endif
@@ -2192,8 +2191,8 @@ static void async__timeout_expired(async_node *node)
 }
 
 /* As asyncio does it: what is due already needs no timer. */
-static void async__timeout_arm(async_timeout *timeout, async_time when,
-                               async_time now)
+static inline void async__timeout_arm(async_timeout *timeout, async_time when,
+                                      async_time now)
 {
     async_loop *loop = timeout->task->future.loop;
     timeout->timer.deadline = when;
@@ -2206,7 +2205,7 @@ static void async__timeout_arm(async_timeout *timeout, async_time when,
         async__kick(loop);
     } else {
         timeout->place = ASYNC__IN_TIMERS;
-        async__arm(loop, &timeout->timer, when);
+        async__arm_here(loop, &timeout->timer, when);
     }
 }
 
@@ -2219,19 +2218,28 @@ static void async__timeout_disarm(async_timeout *timeout)
     timeout->place = ASYNC__NOWHERE;
 }
 
-static int async__timeout_begin(async_timeout *timeout, async *co)
+static ASYNC__COLD int async__timeout_misused(async_timeout *timeout,
+                                              async *co, int needs_loop)
 {
-    if (timeout->state == ASYNC__ENTERED ||
-        timeout->state == ASYNC__EXPIRING) {
-        async__raised(co, ASYNC_ETIMEOUTUSED);
-        return -1;
-    }
-    if (!(co->flags & ASYNC__IS_TASK)) {
-        async__raised(co, ASYNC_ETIMEOUTTASK);
-        return -1;
-    }
-    timeout->task = async__task_of(co);
-    timeout->requests = timeout->task->requests;
+    int error = ASYNC_ETIMEOUTTASK;
+    if (timeout->state == ASYNC__ENTERED || timeout->state == ASYNC__EXPIRING)
+        error = ASYNC_ETIMEOUTUSED;
+    if (needs_loop && !(co->flags & ASYNC__IS_TASK) && async__running == NULL)
+        error = ASYNC_ENOLOOP;
+    async__raised(co, error);
+    return -1;
+}
+
+static inline int async__timeout_begin(async_timeout *timeout, async *co,
+                                       int needs_loop)
+{
+    async_task *task;
+    if (ASYNC__UNLIKELY(!(co->flags & ASYNC__IS_TASK) ||
+                        timeout->state == ASYNC__ENTERED ||
+                        timeout->state == ASYNC__EXPIRING))
+        return async__timeout_misused(timeout, co, needs_loop);
+    timeout->task = task = async__task_of(co);
+    timeout->requests = task->requests;
     timeout->state = ASYNC__ENTERED;
     return 0;
 }
@@ -2239,22 +2247,17 @@ static int async__timeout_begin(async_timeout *timeout, async *co)
 int async__timeout_enter(async_timeout *timeout, async *co,
                          async_duration delay)
 {
-    async_loop *loop = async_loop_of(co);
     async_time now;
-    if (loop == NULL && async__running == NULL) {
-        async__raised(co, ASYNC_ENOLOOP);
-        return -1;
-    }
-    if (async__timeout_begin(timeout, co)) return -1;
-    now = async__now(loop);
+    if (async__timeout_begin(timeout, co, 1)) return -1;
+    now = async__now(timeout->task->future.loop);
     async__timeout_arm(timeout, async__later(now, delay), now);
     return 0;
 }
 
 int async__timeout_enter_at(async_timeout *timeout, async *co, async_time when)
 {
-    if (async__timeout_begin(timeout, co)) return -1;
-    async__timeout_arm(timeout, when, async__now(async_loop_of(co)));
+    if (async__timeout_begin(timeout, co, 0)) return -1;
+    async__timeout_arm(timeout, when, async__now(timeout->task->future.loop));
     return 0;
 }
 

@@ -358,8 +358,7 @@ static int async__channel_waited(async *co, async__channel_waiter *waiter)
     }
     if (co->error == ASYNC_ECANCELED) {
         co->error = 0;
-        co->flags |= ASYNC__MUST_CANCEL;
-        if (co->node.run == async__step) co->node.run = async__step_cancelled;
+        async__must_cancel(co);
     }
     return 1;
 }

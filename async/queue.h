@@ -215,15 +215,22 @@ void async_queue_shutdown(async_queue *queue, int immediate);
  * and waits for `woken`, a future that is done: so a cancellation comes when
  * it runs next, and finds the queue by it, to wake another.
  *
- * A putter that waits has its item behind its frame, at the end of the stack.
+ * A putter that waits has its item where its next frame would be.
+ *
+ * What is inline is what happens mostly: first in, first out, and a place or an
+ * item there, or the wait for one.  For all else there is one call, after which
+ * nothing is needed but the coroutine and its frame.
  * ======================================================================== */
 struct async_queue {
     async_future woken; /* must be first */
     char *items, *end;  /* the memory */
-    char *in, *out;     /* first in, first out: where the next one goes */
+    char *in, *out; /* first in, first out: where the next one goes, and comes
+                     * from; in another order `out` is NULL */
     size_t count;
     size_t direct; /* with fewer items than that, `in` is free to be used */
     size_t unfinished;
+    async_loop *open; /* whose tasks may wait to put or get; NULL until one
+                       * does, and when it is shut down */
     async_link getters, putters, joiners;
     size_t size;    /* of an item */
     size_t maxsize; /* or SIZE_MAX */
@@ -239,11 +246,18 @@ void async__queue_init(async_queue *queue, void *items, size_t size,
 void async__queue_init_heap(async_queue *queue, async_loop *loop, size_t size,
                             long maxsize, int order,
                             async_queue_compare *compare);
-int async__queue_add_slow(async_queue *queue, const void *item);
-void async__queue_take_ordered(async_queue *queue, void *place);
-ASYNC__COLD int async__queue_bind(async *co, async_queue *queue);
-ASYNC__COLD void async__queue_interrupted(async *co, int getting);
-ASYNC__COLD int async__queue_refused(async *co, int error);
+int async__queue_add(async_queue *queue, const void *item, size_t size);
+int async__queue_take(async_queue *queue, void *place, size_t size);
+/* The rest of the functions below, with what they return. */
+ASYNC__NOINLINE int async__queue_put_slow(async *co, async_frame *frame,
+                                          async_queue *queue,
+                                          const void *item, size_t size);
+ASYNC__NOINLINE int async__queue_get_slow(async *co, async_queue *queue,
+                                          void *place, size_t size);
+ASYNC__NOINLINE int async__queue_have_put_slow(async *co, size_t size);
+ASYNC__NOINLINE int async__queue_got_slow(async *co, void *place, size_t size);
+ASYNC__COLD int async__queue_wait_slow(async *co, async_queue *queue,
+                                       async_link *line);
 
 #define ASYNC__QUEUE_INIT(q, order, compare)                                  \
     async__queue_init(&(q)->queue, (q)->items, sizeof *(q)->items,            \
@@ -270,55 +284,166 @@ static inline size_t async_queue_maxsize(const async_queue *queue)
     return queue->maxsize == SIZE_MAX ? 0 : queue->maxsize;
 }
 
-/* The first of a line leaves it, and runs in the next iteration. */
-static inline void async__queue_wake(async_queue *queue, async_link *line)
+/* The first of a line leaves it.  Who is alone in a line is a case of its own,
+ * here and in async__queue_wait(): what is written then is known before the
+ * neighbours have been looked at. */
+static inline void async__queue_leave(async_link *line, async_link *first)
 {
-    async_link *link = line->next;
-    if (link != line) {
-        async *co = (async *)(void *)link;
-        line->next = link->next;
-        link->next->prev = line;
-        co->flags &= ~ASYNC__IS_SLEEPING;
-        async__ready(queue->woken.loop, &co->node);
-        async__kick(queue->woken.loop);
-    }
+#ifdef ASYNC_STATIC_ONLY
+    (void)line;
+    async__unlink(first);
+#else
+    async_link *next = first->next;
+    line->next = next;
+    if (ASYNC__LIKELY(next == line))
+        line->prev = line;
+    else
+        next->prev = line;
+#endif
 }
 
-/* Puts an item in, or returns why not. */
-static inline int async__queue_add(async_queue *queue, const void *item,
-                                   size_t size)
+/* The first of a line runs in the next iteration, if there is one. */
+static inline int async__queue_wake_here(async_queue *queue, async_link *line)
 {
-    char *in = queue->in;
-    size_t count = queue->count;
-    if (ASYNC__UNLIKELY(count >= queue->direct))
-        return queue->direct == queue->maxsize
-                   ? (int)ASYNC_EQUEUEFULL
-                   : async__queue_add_slow(queue, item);
-    queue->in = in + size == queue->end ? queue->items : in + size;
-    queue->count = count + 1;
-    memcpy(in, item, size);
-    queue->unfinished++;
-    async__queue_wake(queue, &queue->getters);
-    return 0;
-}
-
-/* Takes an item out, or returns 0. */
-static inline int async__queue_take(async_queue *queue, void *place,
-                                    size_t size)
-{
-    if (ASYNC__UNLIKELY(queue->count == 0)) return 0;
-    if (ASYNC__LIKELY(queue->order == ASYNC__FIFO)) {
-        const char *out = queue->out;
-        queue->count--;
-        queue->out += size;
-        if (queue->out == queue->end) queue->out = queue->items;
-        memcpy(place, out, size);
-    } else {
-        async__queue_take_ordered(queue, place);
-    }
-    async__queue_wake(queue, &queue->putters);
+    async_link *first = line->next;
+    async *co = (async *)(void *)first;
+    if (first == line) return 0;
+    async__queue_leave(line, first);
+    co->flags &= ~ASYNC__IS_SLEEPING;
+    async__ready(queue->woken.loop, &co->node);
     return 1;
 }
+static inline void async__queue_wake(async_queue *queue, async_link *line)
+{
+    if (async__queue_wake_here(queue, line)) async__kick(queue->woken.loop);
+}
+
+/* Puts an item in, or takes one out, if that is a matter of bytes, and wakes
+ * nobody yet; else returns 0.
+ *
+ * only  where its only place is in a queue that has one, behind the queue's
+ *       address: `in` and `out` stay where they are.  0 in others. */
+static inline int async__queue_put_here(async_queue *queue, const void *item,
+                                        size_t size, size_t only)
+{
+    size_t count = queue->count;
+    if (ASYNC__UNLIKELY(count >= queue->direct)) return 0;
+    if (only) {
+        memcpy((char *)queue + only, item, size);
+    } else {
+        char *in = queue->in;
+        queue->in = in + size == queue->end ? queue->items : in + size;
+        memcpy(in, item, size);
+    }
+    queue->count = count + 1;
+    queue->unfinished++;
+    return 1;
+}
+static inline int async__queue_take_here(async_queue *queue, void *place,
+                                         size_t size, size_t only)
+{
+    size_t count = queue->count;
+    if (ASYNC__UNLIKELY(count == 0)) return 0;
+    if (only) {
+        memcpy(place, (char *)queue + only, size);
+    } else {
+        char *out = queue->out;
+        if (ASYNC__UNLIKELY(out == NULL)) return 0;
+        queue->out = out + size == queue->end ? queue->items : out + size;
+        memcpy(place, out, size);
+    }
+    queue->count = count - 1;
+    return 1;
+}
+
+/* Joins a line.  Returns 1; or -1 with the error raised, when that cannot
+ * be. */
+#ifdef ASYNC_STATIC_ONLY
+#define async__queue_wait async__queue_wait_slow
+#else
+static inline int async__queue_wait(async *co, async_queue *queue,
+                                    async_link *line)
+{
+    const async_loop *open = queue->open;
+    if (ASYNC__UNLIKELY(open == NULL || open->current != co))
+        return async__queue_wait_slow(co, queue, line);
+    co->flags |= ASYNC__IS_SLEEPING;
+    co->wait.future = &queue->woken;
+    co->node.link.next = line;
+    if (ASYNC__LIKELY(line->next == line)) {
+        co->node.link.prev = line;
+        line->next = &co->node.link;
+    } else {
+        co->node.link.prev = line->prev;
+        line->prev->next = &co->node.link;
+    }
+    line->prev = &co->node.link;
+    return 1;
+}
+#endif
+
+/* An await, and, behind its wait, the look at what there is: 0 when it is done,
+ * 1 when it waits (again), -1 when an error is raised.
+ * async__queue_put() returns 2: async__queue_put_slow() is to do it.  Behind a
+ * wait the loop runs, and need not be told that it has something to do. */
+#ifdef ASYNC_STATIC_ONLY
+/* Code is dearer than time. */
+#define async__queue_put(co, queue, item, size, only) 2
+#define async__queue_have_put(co, queue, size, only)                          \
+    async__queue_have_put_slow((co), (size))
+#define async__queue_get(co, queue, place, size, only)                        \
+    async__queue_get_slow((co), (queue), (place), (size))
+#define async__queue_got(co, queue, place, size, only)                        \
+    async__queue_got_slow((co), (place), (size))
+#else
+static inline int async__queue_put(async *co, async_queue *queue,
+                                   const void *item, size_t size, size_t only)
+{
+    if (ASYNC__LIKELY(async__queue_put_here(queue, item, size, only))) {
+        async__queue_wake(queue, &queue->getters);
+        return 0;
+    }
+    if (ASYNC__UNLIKELY(queue->direct != (only ? 1 : queue->maxsize) ||
+                        (size_t)(co->end - co->sp) <
+                            async__round(size, ASYNC__ALIGNMENT)))
+        return 2;
+    memcpy(co->sp, item, size);
+    return async__queue_wait(co, queue, &queue->putters);
+}
+static inline int async__queue_have_put(async *co, async_queue *queue,
+                                        size_t size, size_t only)
+{
+    if (ASYNC__LIKELY(!co->error && co->wait.future == &queue->woken &&
+                      async__queue_put_here(queue, co->sp, size, only))) {
+        co->wait.future = NULL;
+        async__queue_wake_here(queue, &queue->getters);
+        return 0;
+    }
+    return async__queue_have_put_slow(co, size);
+}
+static inline int async__queue_get(async *co, async_queue *queue, void *place,
+                                   size_t size, size_t only)
+{
+    if (ASYNC__LIKELY(async__queue_take_here(queue, place, size, only))) {
+        async__queue_wake(queue, &queue->putters);
+        return 0;
+    }
+    if (!only && queue->count > 0)
+        return async__queue_get_slow(co, queue, place, size);
+    return async__queue_wait(co, queue, &queue->getters);
+}
+static inline int async__queue_got(async *co, async_queue *queue, void *place,
+                                   size_t size, size_t only)
+{
+    if (ASYNC__LIKELY(!co->error && co->wait.future == &queue->woken &&
+                      async__queue_take_here(queue, place, size, only))) {
+        co->wait.future = NULL;
+        async__queue_wake_here(queue, &queue->putters);
+        return 0;
+    }
+    return async__queue_got_slow(co, place, size);
+}
+#endif
 
 /* What get_nowait fails with. */
 static inline int async__queue_nothing(const async_queue *queue)
@@ -326,84 +451,52 @@ static inline int async__queue_nothing(const async_queue *queue)
     return queue->shut_down ? ASYNC_EQUEUESHUTDOWN : ASYNC_EQUEUEEMPTY;
 }
 
-/* Joins a line.  Returns 0, with the error raised, when that cannot be. */
-static inline int async__queue_wait(async *co, async_queue *queue,
-                                    async_link *line)
+/* What put_nowait and get_nowait do. */
+static inline int async__queue_put_now(async_queue *queue, const void *item,
+                                       size_t size, size_t only)
 {
-    async_link *last = line->prev;
-    if (ASYNC__UNLIKELY(queue->woken.loop == NULL ||
-                        queue->woken.loop->current != co) &&
-        !async__queue_bind(co, queue))
+    if (ASYNC__LIKELY(async__queue_put_here(queue, item, size, only))) {
+        async__queue_wake(queue, &queue->getters);
         return 0;
-    co->flags |= ASYNC__IS_SLEEPING;
-    co->wait.future = &queue->woken;
-    co->node.link.next = line;
-    co->node.link.prev = last;
-    last->next = line->prev = &co->node.link;
-    return 1;
+    }
+    return async__queue_add(queue, item, size);
+}
+static inline int async__queue_get_now(async_queue *queue, void *place,
+                                       size_t size, size_t only)
+{
+    if (ASYNC__LIKELY(async__queue_take_here(queue, place, size, only))) {
+        async__queue_wake(queue, &queue->putters);
+        return 0;
+    }
+    return async__queue_take(queue, place, size);
 }
 
-static inline int async__queue_wait_to_get(async *co, async_queue *queue)
-{
-    if (ASYNC__UNLIKELY(queue->shut_down))
-        return async__queue_refused(co, ASYNC_EQUEUESHUTDOWN);
-    return async__queue_wait(co, queue, &queue->getters);
-}
+/* Where the only place is in a queue that has one; 0 in others, and where the
+ * compiler cannot tell an array from a pointer. */
+#ifdef __cplusplus
+#define ASYNC__QUEUE_ONLY(q) 0
+#else
+#define ASYNC__QUEUE_ONLY(q)                                                  \
+    (sizeof (q)->items == sizeof *(q)->items &&                               \
+             !__builtin_types_compatible_p(__typeof__((q)->items),            \
+                                           __typeof__(&*(q)->items))          \
+         ? offsetof(__typeof__(*(q)), items)                                  \
+         : 0)
+#endif
 
-/* Behind the wait: 0 when it has an item, 1 when it waits again, -1 when an
- * error is raised. */
-static inline int async__queue_got(async *co, void *place, size_t size)
-{
-    async_queue *queue = (async_queue *)co->wait.future;
-    if (ASYNC__UNLIKELY(co->error)) {
-        async__queue_interrupted(co, 1);
-        return -1;
-    }
-    co->wait.future = NULL;
-    if (ASYNC__LIKELY(async__queue_take(queue, place, size))) return 0;
-    return async__queue_wait_to_get(co, queue) ? 1 : -1;
-}
-
-/* The same for a put that has failed with `error`: keeps the item, and waits
- * if it is that the queue is full. */
-static inline int async__queue_wait_to_put(async *co, async_frame *frame,
-                                           async_queue *queue,
-                                           const void *item, size_t size,
-                                           int error)
-{
-    void *kept;
-    if (ASYNC__UNLIKELY(error != ASYNC_EQUEUEFULL))
-        return async__queue_refused(co, error);
-    kept = async__push(co, size, 1);
-    if (ASYNC__UNLIKELY(kept == NULL)) {
-        kept = async__grow(co, frame, size, 1);
-        if (kept == NULL) return 0;
-    }
-    memcpy(kept, item, size);
-    if (ASYNC__LIKELY(async__queue_wait(co, queue, &queue->putters))) return 1;
-    co->sp = (char *)kept;
-    return 0;
-}
-static inline int async__queue_have_put(async *co, size_t size)
-{
-    async_queue *queue = (async_queue *)co->wait.future;
-    char *kept = co->sp - async__round(size, ASYNC__ALIGNMENT);
-    int error;
-    if (ASYNC__UNLIKELY(co->error)) {
-        co->sp = kept;
-        async__queue_interrupted(co, 0);
-        return -1;
-    }
-    co->wait.future = NULL;
-    error = async__queue_add(queue, kept, size);
-    if (ASYNC__UNLIKELY(error == ASYNC_EQUEUEFULL) &&
-        async__queue_wait(co, queue, &queue->putters))
-        return 1;
-    co->sp = kept;
-    if (ASYNC__LIKELY(error == 0)) return 0;
-    if (error != ASYNC_EQUEUEFULL) async__queue_refused(co, error);
-    return -1;
-}
+/* The queue again, behind a wait.  It is what the coroutine waits for; but who
+ * calls it by its name (&name) knows its address without a look at that, and
+ * can begin before the coroutine itself has come from memory.  (What it is then
+ * compared with only tells that this was right.) */
+#if defined(ASYNC_STATIC_ONLY) || !defined(__OPTIMIZE__)
+#define ASYNC__QUEUE_AGAIN(q) ((async_queue *)co->wait.future)
+#else
+#define ASYNC__QUEUE_AGAIN(q)                                                 \
+    (ASYNC__IS_ADDRESS(#q) ? &(q)->queue : (async_queue *)co->wait.future)
+#define ASYNC__IS_ADDRESS(text)                                               \
+    ((text)[0] == '&' && __builtin_strncmp((text), "&self", 5) != 0 &&        \
+     __builtin_strpbrk((text) + 1, "-+*&[](){}?:,") == NULL)
+#endif
 
 /* Suspends, and goes on with `resumed` as long as that waits again. */
 #define ASYNC__QUEUE_PARK(resumed)                                            \
@@ -420,39 +513,48 @@ static inline int async__queue_have_put(async *co, size_t size)
         ASYNC__ONE_A_LINE                                                     \
         {                                                                     \
             __typeof__(*(q)->items) async__item = (value_);                   \
-            int async__full = async__queue_add(&(q)->queue, &async__item,     \
-                                               sizeof async__item);           \
-            if (ASYNC__LIKELY(async__full == 0)) break;                       \
-            if (!async__queue_wait_to_put(co, async__self, &(q)->queue,       \
-                                          &async__item, sizeof async__item,   \
-                                          async__full))                       \
-                ASYNC__FAIL;                                                  \
+            int async__put =                                                  \
+                async__queue_put(co, &(q)->queue, &async__item,               \
+                                 sizeof async__item, ASYNC__QUEUE_ONLY(q));   \
+            if (ASYNC__UNLIKELY(async__put > 1)) {                            \
+                /* So that nobody is told where that one is. */               \
+                __typeof__(*(q)->items) async__copy = async__item;            \
+                async__put = async__queue_put_slow(co, async__self,           \
+                                                   &(q)->queue, &async__copy, \
+                                                   sizeof async__copy);       \
+            }                                                                 \
+            if (ASYNC__LIKELY(async__put == 0)) break;                        \
+            if (ASYNC__UNLIKELY(async__put < 0)) ASYNC__FAIL;                 \
         }                                                                     \
-        ASYNC__QUEUE_PARK(async__queue_have_put(co, sizeof *(q)->items))      \
+        ASYNC__QUEUE_PARK(async__queue_have_put(                              \
+            co, ASYNC__QUEUE_AGAIN(q), sizeof *(q)->items,                    \
+            ASYNC__QUEUE_ONLY(q)))                                            \
     } while (0)
 
 #define ASYNC__AWAIT_QUEUE_GET_INTO(place, q)                                 \
     do {                                                                      \
         ASYNC__ONE_A_LINE                                                     \
-        if (async__queue_take(&(q)->queue,                                    \
-                              ASYNC__QUEUE_POINTER(q, &(place)),              \
-                              sizeof *(q)->items))                            \
-            break;                                                            \
-        if (!async__queue_wait_to_get(co, &(q)->queue)) ASYNC__FAIL;          \
-        ASYNC__QUEUE_PARK(                                                    \
-            async__queue_got(co, &(place), sizeof *(q)->items))               \
+        {                                                                     \
+            int async__got = async__queue_get(                                \
+                co, &(q)->queue, ASYNC__QUEUE_POINTER(q, &(place)),           \
+                sizeof *(q)->items, ASYNC__QUEUE_ONLY(q));                    \
+            if (ASYNC__LIKELY(async__got == 0)) break;                        \
+            if (ASYNC__UNLIKELY(async__got < 0)) ASYNC__FAIL;                 \
+        }                                                                     \
+        ASYNC__QUEUE_PARK(async__queue_got(                                   \
+            co, ASYNC__QUEUE_AGAIN(q), &(place), sizeof *(q)->items,          \
+            ASYNC__QUEUE_ONLY(q)))                                            \
     } while (0)
 
 #define ASYNC__QUEUE_PUT_NOWAIT(q, value_)                                    \
     __extension__({                                                           \
         __typeof__(*(q)->items) async__put = (value_);                        \
-        async__queue_add(&(q)->queue, &async__put, sizeof async__put);        \
+        async__queue_put_now(&(q)->queue, &async__put, sizeof async__put,     \
+                             ASYNC__QUEUE_ONLY(q));                           \
     })
 #define ASYNC__QUEUE_GET_NOWAIT(q, place)                                     \
-    (async__queue_take(&(q)->queue, ASYNC__QUEUE_POINTER(q, place),           \
-                       sizeof *(q)->items)                                    \
-         ? 0                                                                  \
-         : async__queue_nothing(&(q)->queue))
+    async__queue_get_now(&(q)->queue, ASYNC__QUEUE_POINTER(q, place),         \
+                         sizeof *(q)->items, ASYNC__QUEUE_ONLY(q))
 
 /* A pointer, if it points to what the queue has. */
 #ifdef __cplusplus
@@ -492,8 +594,10 @@ void async__queue_init(async_queue *queue, void *items, size_t size,
                        size_t maxsize, int order, async_queue_compare *compare)
 {
     memset(queue, 0, sizeof *queue);
+    if (maxsize == 1) order = ASYNC__FIFO; /* one item has no order */
     queue->woken.state = ASYNC__FINISHED;
-    queue->items = queue->in = queue->out = (char *)items;
+    queue->items = queue->in = (char *)items;
+    queue->out = order == ASYNC__FIFO ? queue->items : NULL;
     queue->end = (char *)items + maxsize * size;
     queue->direct = order == ASYNC__FIFO ? maxsize : 0;
     async__list_init(&queue->getters);
@@ -533,7 +637,6 @@ void async_queue_destroy(async_queue *queue)
 static ASYNC__COLD int async__queue_grow(async_queue *queue)
 {
     size_t room = queue->count > 0 ? queue->count * 2 : 8;
-    size_t behind = (size_t)(queue->end - queue->out);
     char *items = NULL;
     if (room > queue->maxsize) room = queue->maxsize;
     if (room > SIZE_MAX / 2 / queue->size) return ASYNC_ENOMEM;
@@ -542,16 +645,20 @@ static ASYNC__COLD int async__queue_grow(async_queue *queue)
                                                    room * queue->size);
     if (items == NULL) return ASYNC_ENOMEM;
     if (queue->items != NULL) {
-        memcpy(items, queue->out, behind);
-        memcpy(items + behind, queue->items,
-               (size_t)(queue->out - queue->items));
+        const char *out = queue->out != NULL ? queue->out : queue->items;
+        size_t behind = (size_t)(queue->end - out);
+        memcpy(items, out, behind);
+        memcpy(items + behind, queue->items, (size_t)(out - queue->items));
         queue->allocator->release(queue->allocator->context, queue->items,
                                   (size_t)(queue->end - queue->items));
     }
-    queue->items = queue->out = items;
+    queue->items = items;
     queue->in = items + queue->count * queue->size;
     queue->end = items + room * queue->size;
-    if (queue->order == ASYNC__FIFO) queue->direct = room;
+    if (queue->order == ASYNC__FIFO) {
+        queue->out = items;
+        queue->direct = room;
+    }
     return 0;
 }
 
@@ -594,7 +701,7 @@ static void async__queue_sift_up(async_queue *queue, const void *item)
     async__queue_sift_down(queue, place, item);
 }
 
-void async__queue_take_ordered(async_queue *queue, void *place)
+static void async__queue_take_ordered(async_queue *queue, void *place)
 {
     const char *last = queue->items + --queue->count * queue->size;
     if (queue->order == ASYNC__LIFO || queue->count == 0) {
@@ -607,24 +714,36 @@ void async__queue_take_ordered(async_queue *queue, void *place)
 
 /* --- put and get --------------------------------------------------------- */
 
-int async__queue_add_slow(async_queue *queue, const void *item)
+/* Puts an item in, or returns why not. */
+int async__queue_add(async_queue *queue, const void *item, size_t size)
 {
-    size_t at = queue->count * queue->size;
+    size_t at;
     if (queue->shut_down) return ASYNC_EQUEUESHUTDOWN;
     if (async_queue_full(queue)) return ASYNC_EQUEUEFULL;
+    at = queue->count * size;
     if (at == (size_t)(queue->end - queue->items)) {
         int error = async__queue_grow(queue);
         if (error) return error;
     }
-    if (queue->order == ASYNC__FIFO)
-        return async__queue_add(queue, item, queue->size);
-    queue->count++;
-    queue->unfinished++;
-    if (queue->order == ASYNC__LIFO)
-        memcpy(queue->items + at, item, queue->size);
-    else
-        async__queue_sift_down(queue, queue->count - 1, item);
+    if (!async__queue_put_here(queue, item, size, 0)) {
+        queue->count++;
+        queue->unfinished++;
+        if (queue->order == ASYNC__LIFO)
+            memcpy(queue->items + at, item, size);
+        else
+            async__queue_sift_down(queue, queue->count - 1, item);
+    }
     async__queue_wake(queue, &queue->getters);
+    return 0;
+}
+
+/* Takes an item out, or returns why not. */
+int async__queue_take(async_queue *queue, void *place, size_t size)
+{
+    if (queue->count == 0) return async__queue_nothing(queue);
+    if (!async__queue_take_here(queue, place, size, 0))
+        async__queue_take_ordered(queue, place);
+    async__queue_wake(queue, &queue->putters);
     return 0;
 }
 
@@ -635,40 +754,89 @@ int async_queue_put_nowait(async_queue *queue, const void *item)
 
 int async_queue_get_nowait(async_queue *queue, void *place)
 {
-    if (async__queue_take(queue, place, queue->size)) return 0;
-    return async__queue_nothing(queue);
+    return async__queue_take(queue, place, queue->size);
 }
 
-int async__queue_refused(async *co, int error)
+static int async__queue_refused(async *co, int error)
 {
     async__raised(co, error);
-    return 0;
+    return -1;
 }
 
 /* The queue is of the loop of those who wait in it. */
-int async__queue_bind(async *co, async_queue *queue)
+int async__queue_wait_slow(async *co, async_queue *queue, async_link *line)
 {
-    if (!(co->flags & ASYNC__IS_TASK))
-        return async__queue_refused(co, ASYNC_ENOTASK);
-    if (queue->woken.loop == async_loop_of(co)) return 1;
-    if (!async__list_empty(&queue->getters) ||
-        !async__list_empty(&queue->putters) ||
-        !async__list_empty(&queue->joiners))
+    async_loop *loop = async_loop_of(co);
+    if (queue->shut_down && line != &queue->joiners)
+        return async__queue_refused(co, ASYNC_EQUEUESHUTDOWN);
+    if (loop == NULL) return async__queue_refused(co, ASYNC_ENOTASK);
+    if (queue->woken.loop != loop &&
+        (!async__list_empty(&queue->getters) ||
+         !async__list_empty(&queue->putters) ||
+         !async__list_empty(&queue->joiners)))
         return async__queue_refused(co, ASYNC_EBOUND);
-    queue->woken.loop = async_loop_of(co);
+    queue->woken.loop = loop;
+    if (!queue->shut_down) queue->open = loop;
+    co->flags |= ASYNC__IS_SLEEPING;
+    co->wait.future = &queue->woken;
+    async__list_append(line, &co->node.link);
     return 1;
 }
 
-/* Cancelled, while it waited, or when it had been woken. */
-void async__queue_interrupted(async *co, int getting)
+int async__queue_put_slow(async *co, async_frame *frame, async_queue *queue,
+                          const void *item, size_t size)
+{
+    int error = async__queue_add(queue, item, size);
+    if (error == 0) return 0;
+    if (error != ASYNC_EQUEUEFULL) return async__queue_refused(co, error);
+    if ((size_t)(co->end - co->sp) < async__round(size, ASYNC__ALIGNMENT)) {
+        void *kept = async__grow(co, frame, size, 1);
+        if (kept == NULL) return -1;
+        co->sp = (char *)kept;
+    }
+    memcpy(co->sp, item, size);
+    return async__queue_wait(co, queue, &queue->putters);
+}
+
+int async__queue_get_slow(async *co, async_queue *queue, void *place,
+                          size_t size)
+{
+    if (async__queue_take(queue, place, size) == 0) return 0;
+    return async__queue_wait(co, queue, &queue->getters);
+}
+
+/* Behind a wait: the queue, or NULL when that was ended by an error, such as a
+ * cancellation.  One that had been woken by then wakes the next. */
+static async_queue *async__queue_of(async *co, int getting)
 {
     async_queue *queue = (async_queue *)co->wait.future;
     co->wait.future = NULL;
-    if (queue == NULL) return;
-    if (getting && !async_queue_empty(queue))
-        async__queue_wake(queue, &queue->getters);
-    if (!getting && !async_queue_full(queue))
-        async__queue_wake(queue, &queue->putters);
+    if (ASYNC__LIKELY(!co->error)) return queue;
+    if (queue != NULL) {
+        if (getting && !async_queue_empty(queue))
+            async__queue_wake(queue, &queue->getters);
+        if (!getting && !async_queue_full(queue))
+            async__queue_wake(queue, &queue->putters);
+    }
+    return NULL;
+}
+
+int async__queue_have_put_slow(async *co, size_t size)
+{
+    async_queue *queue = async__queue_of(co, 0);
+    int error;
+    if (queue == NULL) return -1;
+    error = async__queue_add(queue, co->sp, size);
+    if (error == 0) return 0;
+    if (error != ASYNC_EQUEUEFULL) return async__queue_refused(co, error);
+    return async__queue_wait(co, queue, &queue->putters);
+}
+
+int async__queue_got_slow(async *co, void *place, size_t size)
+{
+    async_queue *queue = async__queue_of(co, 1);
+    if (queue == NULL) return -1;
+    return async__queue_get_slow(co, queue, place, size);
 }
 
 ASYNC(async_queue_put)
@@ -679,14 +847,10 @@ ASYNC(async_queue_put)
         error = async_queue_put_nowait(self->queue, self->item);
         if (error == 0) ASYNC_RETURN();
         if (error != ASYNC_EQUEUEFULL) ASYNC_RAISE(error);
-        if (!async__queue_wait(co, self->queue, &self->queue->putters))
+        if (async__queue_wait(co, self->queue, &self->queue->putters) < 0)
             ASYNC__FAIL;
         ASYNC__PARK(ASYNC__WAITING)
-        if (co->error) {
-            async__queue_interrupted(co, 0);
-            ASYNC__FAIL;
-        }
-        co->wait.future = NULL;
+        if (async__queue_of(co, 0) == NULL) ASYNC__FAIL;
     }
     ASYNC_END;
 }
@@ -694,14 +858,11 @@ ASYNC(async_queue_put)
 ASYNC(async_queue_get)
 {
     ASYNC_BEGIN(async_queue_get);
-    while (!async__queue_take(self->queue, self->place, self->queue->size)) {
-        if (!async__queue_wait_to_get(co, self->queue)) ASYNC__FAIL;
-        ASYNC__PARK(ASYNC__WAITING)
-        if (co->error) {
-            async__queue_interrupted(co, 1);
+    while (async_queue_get_nowait(self->queue, self->place) != 0) {
+        if (async__queue_wait(co, self->queue, &self->queue->getters) < 0)
             ASYNC__FAIL;
-        }
-        co->wait.future = NULL;
+        ASYNC__PARK(ASYNC__WAITING)
+        if (async__queue_of(co, 1) == NULL) ASYNC__FAIL;
     }
     ASYNC_END;
 }
@@ -725,7 +886,7 @@ ASYNC(async_queue_join)
 {
     ASYNC_BEGIN(async_queue_join);
     if (self->queue->unfinished == 0) ASYNC_RETURN();
-    if (!async__queue_wait(co, self->queue, &self->queue->joiners))
+    if (async__queue_wait(co, self->queue, &self->queue->joiners) < 0)
         ASYNC__FAIL;
     ASYNC__PARK(ASYNC__WAITING)
     co->wait.future = NULL;
@@ -736,6 +897,7 @@ ASYNC(async_queue_join)
 void async_queue_shutdown(async_queue *queue, int immediate)
 {
     queue->shut_down = 1;
+    queue->open = NULL;
     queue->direct = 0;
     if (immediate) {
         queue->unfinished -= queue->count < queue->unfinished

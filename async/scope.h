@@ -277,8 +277,7 @@ static int async__scope_is_cancelled(const async_scope *scope)
 /* Raised when the task, which is not running, runs next. */
 static void async__scope_raise_later(async *co)
 {
-    co->flags |= ASYNC__MUST_CANCEL;
-    if (co->node.run == async__step) co->node.run = async__step_cancelled;
+    async__must_cancel(co);
 #ifdef ASYNC_STATIC_ONLY
     ASYNC__SET_HOOK(async__deliver_cancel, async__cancel_suspended);
 #endif

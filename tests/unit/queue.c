@@ -137,6 +137,38 @@ static void items_come_out_in_the_order_in_which_they_went_in(void **s)
     assert_int_equal(async_queue_qsize(&four.queue), in - out);
 }
 
+static void a_queue_of_one_place_is_the_same_in_any_order(void **s)
+{
+    int round, n;
+    (void)s;
+    for (round = 0; round < 6; round++) {
+        if (round % 3 == 0) ASYNC_QUEUE_INIT(&one);
+        if (round % 3 == 1) ASYNC_LIFO_QUEUE_INIT(&one);
+        if (round % 3 == 2) ASYNC_PRIORITY_QUEUE_INIT(&one, less);
+        assert_int_equal(async_queue_maxsize(&one.queue), 1);
+        /* Of those that know its type, and those that do not. */
+        n = 7 + round;
+        assert_int_equal(ASYNC_QUEUE_PUT_NOWAIT(&one, n), 0);
+        assert_int_equal(async_queue_put_nowait(&one.queue, &n),
+                         ASYNC_EQUEUEFULL);
+        n = 0;
+        assert_int_equal(async_queue_get_nowait(&one.queue, &n), 0);
+        assert_int_equal(n, 7 + round);
+        assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&one, &n),
+                         ASYNC_EQUEUEEMPTY);
+        assert_int_equal(async_queue_put_nowait(&one.queue, &n), 0);
+        assert_int_equal(ASYNC_QUEUE_PUT_NOWAIT(&one, n), ASYNC_EQUEUEFULL);
+        n = 0;
+        assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&one, &n), 0);
+        assert_int_equal(n, 7 + round);
+        async_queue_shutdown(&one.queue, 0);
+        assert_int_equal(ASYNC_QUEUE_PUT_NOWAIT(&one, n),
+                         ASYNC_EQUEUESHUTDOWN);
+        assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&one, &n),
+                         ASYNC_EQUEUESHUTDOWN);
+    }
+}
+
 static void a_full_queue_and_an_empty_one_say_so(void **s)
 {
     int n = 77, i;
@@ -728,6 +760,83 @@ static void the_coroutines_pass_the_wake_on_too(void **s)
 }
 
 struct timeout_race { ASYNC_FRAME; int n, error; async_task *other; };
+/* Those who wait know the queue; what it was called by may be another's by
+ * then. */
+static one_place another, *called;
+struct by_a_pointer { ASYNC_FRAME; int item; };
+static ASYNC(by_a_pointer)
+{
+    ASYNC_BEGIN(by_a_pointer);
+    AWAIT_QUEUE_GET_INTO(self->item, called);
+    say("got:%d", self->item);
+    called = &one;
+    AWAIT_QUEUE_PUT(called, 1);
+    AWAIT_QUEUE_PUT(called, 2);
+    say("put");
+    ASYNC_END;
+}
+struct changes_the_pointer { ASYNC_FRAME; async_task *task; int n; };
+static ASYNC(changes_the_pointer)
+{
+    ASYNC_BEGIN(changes_the_pointer);
+    ASYNC_QUEUE_INIT(&one);
+    ASYNC_QUEUE_INIT(&another);
+    called = &one;
+    self->task = async_create_task(CO(by_a_pointer));
+    ASYNC_SUSPEND;
+    called = &another;
+    (void)ASYNC_QUEUE_PUT_NOWAIT(&another, 20);
+    ASYNC_SUSPEND;
+    (void)ASYNC_QUEUE_PUT_NOWAIT(&one, 10);
+    ASYNC_SUSPEND;
+    ASYNC_SUSPEND;
+    called = &another; /* which is full */
+    AWAIT_QUEUE_GET_INTO(self->n, &one);
+    say("%d", self->n);
+    AWAIT_QUEUE_GET_INTO(self->n, &one);
+    say("%d", self->n);
+    AWAIT_JOIN(self->task);
+    say("%d", (int)async_queue_qsize(&another.queue));
+    ASYNC_END;
+}
+static void who_waits_stays_with_the_queue_that_it_was_called_with(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(changes_the_pointer), 0);
+    assert_said("got:10 1 put 2 1");
+}
+
+/* Its own cancellation, asked for while it runs, comes when it waits. */
+struct cancels_itself { ASYNC_FRAME; int n, error; };
+static ASYNC(cancels_itself)
+{
+    ASYNC_BEGIN(cancels_itself);
+    ASYNC_QUEUE_INIT(&one);
+    async_task_cancel(async_current_task());
+    AWAIT_QUEUE_PUT(&one, 1);
+    say("put");
+    ASYNC_TRY {
+        AWAIT_QUEUE_PUT(&one, 2);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        say("%s", name_of(self->error));
+    } ASYNC_END_TRY
+    AWAIT_QUEUE_GET_INTO(self->n, &one);
+    say("%d", self->n);
+    async_task_cancel(async_current_task());
+    ASYNC_TRY {
+        AWAIT_QUEUE_GET_INTO(self->n, &one);
+    } ASYNC_EXCEPT_ALL(self->error) {
+        say("%s", name_of(self->error));
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+static void who_cancels_itself_is_cancelled_when_it_waits(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(cancels_itself), 0);
+    assert_said("put CANCELED 1 CANCELED");
+}
+
 struct late_put { ASYNC_FRAME; };
 static ASYNC(late_put)
 {
@@ -1146,6 +1255,7 @@ static void no_item_is_lost_or_made_by_random_cancellations(void **s)
 }
 
 UNIT_MAIN(TEST(items_come_out_in_the_order_in_which_they_went_in),
+          TEST(a_queue_of_one_place_is_the_same_in_any_order),
           TEST(a_full_queue_and_an_empty_one_say_so),
           TEST(a_lifo_queue_gives_the_last_item_first),
           TEST(a_priority_queue_gives_the_least_item_first),
@@ -1165,6 +1275,8 @@ UNIT_MAIN(TEST(items_come_out_in_the_order_in_which_they_went_in),
           TEST(a_cancelled_putter_puts_nothing_in_and_wakes_the_next),
           TEST(a_put_that_fails_leaves_nothing_on_the_stack),
           TEST(the_coroutines_pass_the_wake_on_too),
+          TEST(who_waits_stays_with_the_queue_that_it_was_called_with),
+          TEST(who_cancels_itself_is_cancelled_when_it_waits),
           TEST(a_limit_in_time_loses_no_item),
           TEST(closing_the_loop_takes_those_who_wait_out_of_the_line),
           TEST(joiners_wait_until_all_work_is_done),

@@ -477,6 +477,39 @@ static void cancelled_timers_move_the_clock_nowhere(void **s)
     close_loop();
 }
 
+/* Where the last one went is remembered, but the place may have been given up
+ * meanwhile. */
+static void a_deadline_that_was_cancelled_can_be_set_anew(void **s)
+{
+    static const async_duration delays[] = { ASYNC_US(300), ASYNC_MS(40),
+                                             ASYNC_SECONDS(10),
+                                             ASYNC_SECONDS(100000) };
+    async_handle first, second;
+    size_t i, turns;
+    (void)s;
+    for (i = 0; i < sizeof delays / sizeof delays[0]; i++)
+        for (turns = 0; turns < 3; turns++) {
+            async_time when;
+            size_t turn;
+            open_loop();
+            memset(&first, 0, sizeof first);
+            memset(&second, 0, sizeof second);
+            when = now() + delays[i];
+            async_loop_call_at(&loop.base, &first, when, say_it,
+                               (void *)"first");
+            async_handle_cancel(&first);
+            for (turn = 0; turn < turns; turn++) iterate();
+            async_loop_call_at(&loop.base, &first, when, say_it,
+                               (void *)"first");
+            async_loop_call_at(&loop.base, &second, when, say_it,
+                               (void *)"second");
+            run_dry();
+            assert_true(now() == when);
+            assert_said("first second");
+            close_loop();
+        }
+}
+
 /* Moves its deadline away each time that something happens. */
 static void a_timer_that_is_moved_runs_at_its_last_deadline(void **s)
 {
@@ -599,6 +632,7 @@ UNIT_MAIN(TEST(they_run_as_a_sorted_list_would_have_it_for_any_span),
           TEST(who_sleeps_forever_can_be_cancelled),
           TEST(the_first_of_an_instant_cancels_all_the_others),
           TEST(cancelled_timers_move_the_clock_nowhere),
+          TEST(a_deadline_that_was_cancelled_can_be_set_anew),
           TEST(a_timer_that_is_moved_runs_at_its_last_deadline),
           TEST(metronomes_beat_without_drift),
           TEST(sleepers_wake_in_the_order_of_deadlines_and_of_sleeping),
