@@ -1266,6 +1266,7 @@ static inline void async__task_keep(async_task *task)
 {
     async_link **gone = &task->future.loop->gone[task->heap - ASYNC__KEEP];
     uint16_t first;
+    task->future.loop->tasks_gone++;
     task->all.next = *gone;
     *gone = &task->all;
     /* Paint for the next one, if this one has left traces. */
@@ -1288,7 +1289,7 @@ static ASYNC__COLD void async__task_unkept(async_task *task)
     } else if (task->heap >= ASYNC__KEEP) {
         async__task_keep(task);
     } else if (task->heap != ASYNC__STATIC) {
-        loop->task_blocks--;
+        loop->tasks_gone++;
         async__release(loop, task->co, task->first);
         async__task_block_release(loop, task);
     }
@@ -1305,11 +1306,7 @@ void async__task_unshared(async_future *future)
 
 size_t async_loop_count_tasks(const async_loop *loop)
 {
-    size_t held = loop->task_blocks, i;
-    const async_link *gone;
-    for (i = 0; i < ASYNC__POOL_CLASSES; i++)
-        for (gone = loop->gone[i]; gone != NULL; gone = gone->next) held--;
-    return held;
+    return loop->tasks_made - loop->tasks_gone;
 }
 
 const char *async__task_stack_start(const async *co)
@@ -1445,7 +1442,6 @@ async_task *async__task_make_slow(async_loop *loop, async_function *start,
     co->wait.future = NULL;
     task->future.loop = loop;
     async__paint(task + 1, ASYNC__TASK_STACK);
-    loop->task_blocks++;
     *first = (async_frame *)async__round((uintptr_t)(co + 1), alignment);
     co->top = *first;
     co->node.run = async__step;
@@ -1557,6 +1553,7 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
     task->heap = ASYNC__STATIC;
     task->first = 0;
     task->future.loop = loop;
+    loop->tasks_gone++;
     async__task_enter(task, co, loop, 2); /* one is the storage's */
     async__made(task);
     async__kick(loop);
