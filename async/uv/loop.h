@@ -22,6 +22,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include <signal.h>
+#include <time.h>
 #if defined(__GLIBC__) && !defined(__USE_XOPEN2K)
 #error "uv.h needs POSIX: include async/uv/loop.h before other headers, or \
 compile with -std=gnu99 or -D_POSIX_C_SOURCE=200809L"
@@ -239,7 +240,17 @@ static async_uv_loop *async__uv_of(void *data)
 static async_time async__uv_now(async_loop *loop)
 {
     (void)loop;
+#ifdef __linux__
+    /* The clock of uv_hrtime(), without the way through libuv: it is half of
+     * what a timer costs. */
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (async_time)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+#else
     return (async_time)uv_hrtime();
+#endif
 }
 
 /* libuv runs timers before it waits as well as after: what has become due
