@@ -777,6 +777,10 @@ static size_t async__http_on_header(char *line, size_t one, size_t size,
     if (response->headed) return whole; /* a trailer */
     while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == '\n'))
         length--;
+    /* libcurl lets a carriage return stand in a line, which others take for the
+     * line's end. */
+    if (memchr(line, '\r', length) != NULL)
+        return async__http_refuse(response, UV_EPROTO);
     if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         async__http_begin_head(response, line, length);
     } else if (length > 0) {
@@ -1474,8 +1478,7 @@ static int async__http_take(struct async_http_read *self, const async *co,
     if (left == 0 && !response->finished) return 1;
     if (left == 0) *error = response->error;
     if (self->most > 0 && left > self->most) left = self->most;
-    bytes->data = response->given.data + response->given_at;
-    if (left == 0) bytes->data = "";
+    bytes->data = left > 0 ? response->given.data + response->given_at : "";
     bytes->size = left;
     response->given_at += left;
     return 0;

@@ -1071,8 +1071,10 @@ static int async__postgres_pump(async_postgres *db,
         }
         if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
             PQclear(result);
-            (void)PQexitPipelineMode(connection);
-            return 0;
+            /* Too early is no answer to what was asked. */
+            lost = x->index < x->count || !PQexitPipelineMode(connection);
+            if (!lost) return 0;
+            break;
         }
         row = x->kind == ASYNC__POSTGRES_ROWS &&
               PQresultStatus(result) == PGRES_SINGLE_TUPLE;

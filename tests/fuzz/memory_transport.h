@@ -6,25 +6,16 @@
 
 #include "../../async/transport.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "target.h"
 
 typedef struct memory_transport {
     async_transport base; /* must be first */
     async_handle event;   /* for connection_lost */
-    char out[65536];      /* the first of what was written */
+    char out[65536];      /* the first of what was written, unless there is */
+    void (*sent)(const void *data, size_t size); /* who takes all of it */
     size_t written;
     int lost, scheduled, reading, stalled;
 } memory_transport;
-
-#define CHECK(condition)                                                      \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-            abort();                                                          \
-        }                                                                     \
-    } while (0)
 
 static int memory_lost(void *argument)
 {
@@ -45,7 +36,10 @@ static int memory_write(async_transport *base, const async_bytes *lines,
             m->written < sizeof m->out ? sizeof m->out - m->written : 0;
         if (lines[i].size == 0) continue;
         if (room > lines[i].size) room = lines[i].size;
-        memcpy(m->out + m->written, lines[i].data, room);
+        if (m->sent != NULL)
+            m->sent(lines[i].data, lines[i].size);
+        else
+            memcpy(m->out + m->written, lines[i].data, room);
         m->written += lines[i].size;
     }
     return 0;

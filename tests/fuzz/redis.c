@@ -10,30 +10,10 @@
 
 #include "target.h"
 
-#define CHECK(truth)                                                          \
-    do {                                                                      \
-        if (!(truth)) {                                                       \
-            fprintf(stderr, "%d: %s\n", __LINE__, #truth);                    \
-            abort();                                                          \
-        }                                                                     \
-    } while (0)
-
 enum { WAITING = 12 };
 
-static long live;
-static void *allocate(void *context, size_t size)
-{
-    (void)context;
-    live++;
-    return malloc(size);
-}
-static void give_back(void *context, void *memory, size_t size)
-{
-    (void)context, (void)size;
-    live--;
-    free(memory);
-}
-static const async_allocator allocator = { allocate, give_back, NULL };
+static const async_allocator counted = { counted_allocate, counted_release,
+                                         NULL };
 
 /* Every byte of it can be read. */
 static size_t look(const async_redis_reply *reply)
@@ -120,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     async_virtual_loop loop;
     if (size < 3) return 0;
-    async_virtual_loop_init(&loop, &allocator);
+    async_virtual_loop_init(&loop, &counted);
     converse(&loop.base, data, size);
     CHECK(async_loop_close(&loop.base) == 0);
     CHECK(live == 0);

@@ -1,4 +1,4 @@
-/* A target of libFuzzer's; with -DREPLAY a program that gives it the files that
+/* What all targets need.  A target is libFuzzer's; with -DREPLAY a program that gives it the files that
  * are named, and so runs a corpus where there is no libFuzzer. */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
@@ -6,6 +6,35 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition)                                                      \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
+            abort();                                                          \
+        }                                                                     \
+    } while (0)
+
+/* Memory that is counted, and is never what it was before. */
+static long live;
+static inline void *counted_allocate(void *context, size_t size)
+{
+    void *memory = malloc(size);
+    (void)context;
+    if (memory != NULL) {
+        live++;
+        memset(memory, 0xa5, size);
+    }
+    return memory;
+}
+static inline void counted_release(void *context, void *memory, size_t size)
+{
+    (void)context;
+    memset(memory, 0xdd, size);
+    live--;
+    free(memory);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

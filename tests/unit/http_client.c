@@ -80,6 +80,9 @@ static const struct answer {
     { "/empty", "", 1 },
     { "/garbage", "this is not HTTP\r\n\r\n", 1 },
     { "/bad-length", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhello", 1 },
+    { "/carriage-return",
+      "HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n",
+      1 },
     { "/loop",
       "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n",
       0 },
@@ -572,6 +575,7 @@ static void what_is_not_http_is_a_protocol_error(void **state)
     (void)state;
     fetched("/garbage", "0:EPROTO");
     fetched("/bad-length", "0:EPROTO");
+    fetched("/carriage-return", "0:EPROTO");
     fetched("/bad-gzip", "200:EPROTO");
 }
 

@@ -36,6 +36,14 @@ static ASYNC(serve)
     ASYNC_END;
 }
 
+static void conninfo_of(char *text, size_t size)
+{
+    snprintf(text, size,
+             "host=127.0.0.1 port=%d sslmode=disable gssencmode=disable "
+             "user=x dbname=x",
+             async_server_port(&listening));
+}
+
 struct program {
     ASYNC_FRAME;
     async_timeout limit;
@@ -49,10 +57,7 @@ static ASYNC(program)
     memset(&db, 0, sizeof db);
     AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
           "127.0.0.1", 0);
-    snprintf(self->conninfo, sizeof self->conninfo,
-             "host=127.0.0.1 port=%d sslmode=disable gssencmode=disable "
-             "user=x dbname=x",
-             async_server_port(&listening));
+    conninfo_of(self->conninfo, sizeof self->conninfo);
     ASYNC_TRY {
         ASYNC_TIMEOUT(&self->limit, span) {
             SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
@@ -149,6 +154,40 @@ static void garbage_in_an_answer_is_an_error(void **state)
     run(CO(program));
     assert_said("connect:ok query:broken then:broken");
 }
+struct two_steps {
+    ASYNC_FRAME;
+    async_postgres_step steps[2];
+    int error;
+    char conninfo[128];
+};
+static ASYNC(two_steps)
+{
+    ASYNC_BEGIN(two_steps);
+    memset(&db, 0, sizeof db);
+    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
+          "127.0.0.1", 0);
+    conninfo_of(self->conninfo, sizeof self->conninfo);
+    self->steps[0].sql = self->steps[1].sql = "SELECT 1";
+    SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
+    SAY_AWAIT("pipeline", async_postgres_pipeline, &db, self->steps, 2);
+    assert_null(self->steps[0].result.pg);
+    assert_null(self->steps[1].result.pg);
+    SAY_AWAIT("then", async_postgres_query, &db, NULL, "SELECT 1");
+    async_postgres_close(&db);
+    async_server_close(&listening);
+    async_server_abort_clients(&listening);
+    AWAIT(async_server_wait_closed, &listening);
+    ASYNC_END;
+}
+static void a_pipeline_that_is_not_answered_is_an_error(void **state)
+{
+    (void)state;
+    ANSWERS(WELCOME, "Z\0\0\0\x05I");
+    SIZES(sizeof WELCOME - 1, 6);
+    stays = 1;
+    run(CO(two_steps));
+    assert_said("connect:ok pipeline:broken then:broken");
+}
 static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
 {
     async_time start;
@@ -176,4 +215,5 @@ UNIT_MAIN(TEST(who_closes_is_no_server),
           TEST(a_server_that_dies_before_it_answers_is_an_error),
           TEST(a_server_that_dies_in_mid_answer_is_an_error),
           TEST(garbage_in_an_answer_is_an_error),
+          TEST(a_pipeline_that_is_not_answered_is_an_error),
           TEST(an_answer_that_never_ends_cannot_be_cancelled))
