@@ -894,6 +894,10 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 
 #define ASYNC__LIKELY(x) __builtin_expect(!!(x), 1)
 #define ASYNC__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#if ASYNC_HOSTED
+/* Memory that will be written to soon.  Any address will do. */
+#define ASYNC__FETCH(address) __builtin_prefetch((address), 1)
+#endif
 #define ASYNC__UNUSED __attribute__((unused))
 #define ASYNC__MUST_USE __attribute__((warn_unused_result))
 #define ASYNC__NORETURN __attribute__((noreturn, cold))

@@ -582,6 +582,7 @@ typedef struct async__wheel {
     uint64_t current; /* the slot that is due next */
     uint64_t recent;  /* the slot that a timer was last put into, and its list; */
     async_link *list; /* ASYNC__NO_SLOT when that may lie elsewhere by now */
+    uint64_t fetched; /* slots before this one have been, from memory */
     async_link soon;  /* the timers of that slot and before, sorted */
     int unsorted;     /* but not yet */
     async_link never; /* the timers without a deadline */
@@ -692,7 +693,7 @@ struct async_loop {
     async_allocator pooled;
     async_link tasks;     /* all pending, in the order of their creation */
     uint32_t tasks_made;
-    uint32_t task_blocks; /* of heap tasks, living or gone */
+    uint32_t tasks_gone;  /* of these, and the static ones */
     struct async_task *main; /* of async_run, to be interrupted */
     struct async__departure *departure;
     unsigned interrupts;
@@ -1212,8 +1213,6 @@ void async__release_large(async_loop *loop, void *memory, size_t size)
 static void async__pool_close(async_loop *loop)
 {
     async__slab *slab = (async__slab *)loop->pool.slabs;
-    /* The tasks kept for the next ones go with it. */
-    loop->task_blocks = (uint32_t)async_loop_count_tasks(loop);
     while (slab != NULL) {
         async__slab *next = slab->next;
         loop->allocator->release(loop->allocator->context, slab, slab->size);
@@ -1364,14 +1363,19 @@ static ASYNC__NOINLINE void async__wheel_find(async__wheel *wheel,
             (unsigned)(slot >> (level * ASYNC__WHEEL_BITS)) &
             (ASYNC__WHEEL_SLOTS - 1);
         async_link *list = &wheel->slots[level][digit];
+        async_link *link = &timer->node.link, *last = list;
+        uint64_t *used = &wheel->used[level][digit / 64];
         uint64_t bit = (uint64_t)1 << (digit % 64);
-        if (!(wheel->used[level][digit / 64] & bit)) {
-            wheel->used[level][digit / 64] |= bit;
-            async__list_init(list);
-        }
         wheel->recent = slot;
         wheel->list = list;
-        async__list_append(list, &timer->node.link);
+        if (*used & bit)
+            last = list->prev;
+        else
+            *used |= bit;
+        link->next = list;
+        link->prev = last;
+        last->next = link;
+        list->prev = link;
     }
 }
 
@@ -1485,13 +1489,56 @@ static void async__sort_near(async__wheel *wheel)
     }
 }
 
+/* Timers lie anywhere, and each is found through the one before it.  So the
+ * lists of some slots are walked side by side and from both ends before the
+ * first of them is sorted: then the processor waits for many places of memory
+ * at a time. */
+#if ASYNC_HOSTED
+enum { ASYNC__FETCHED_SLOTS = 8, ASYNC__FEW = 4 };
+static void async__wheel_fetch(async__wheel *wheel, unsigned digit)
+{
+    async_link *heads[ASYNC__FETCHED_SLOTS], *tails[ASYNC__FETCHED_SLOTS];
+    async_link *list = &wheel->slots[0][digit], *link = list->next;
+    unsigned count = 0, end = digit + ASYNC__FETCHED_SLOTS, i;
+    if (wheel->current < wheel->fetched) return;
+    for (i = 1; i < ASYNC__FEW; i++)
+        if ((link = link->next) == list) return;
+    if (end > ASYNC__WHEEL_SLOTS) end = ASYNC__WHEEL_SLOTS;
+    wheel->fetched = wheel->current + (end - digit);
+    heads[count] = list->next;
+    tails[count++] = list->prev;
+    while (++digit < end) {
+        list = &wheel->slots[0][digit];
+        if (!(wheel->used[0][digit / 64] >> (digit % 64) & 1)) continue;
+        if (async__list_empty(list)) continue;
+        heads[count] = list->next;
+        tails[count++] = list->prev;
+    }
+    while (count > 0)
+        for (i = 0; i < count; i++) {
+            async_link *next = heads[i]->next;
+            ASYNC__FETCH(&async__timer_of(heads[i])->deadline);
+            ASYNC__FETCH(&async__timer_of(tails[i])->deadline);
+            if (heads[i] == tails[i] || next == tails[i]) {
+                heads[i] = heads[--count];
+                tails[i] = tails[count];
+            } else {
+                heads[i] = next;
+                tails[i] = tails[i]->prev;
+            }
+        }
+}
+#else
+#define async__wheel_fetch(wheel, digit) ((void)0) /* nothing to wait for */
+#endif
+
 /* Moves what is due to loop->due, in order. */
 static void async__expire(async_loop *loop)
 {
     async__wheel *wheel = &loop->wheel;
     uint64_t present = async__slot_of(loop->now);
     for (;;) {
-        async_link *link, *first;
+        async_link *link, *first, *list;
         unsigned digit;
         uint64_t slot;
         int level;
@@ -1515,16 +1562,18 @@ static void async__expire(async_loop *loop)
         wheel->current = slot;
         wheel->recent = ASYNC__NO_SLOT;
         wheel->used[level][digit / 64] &= ~((uint64_t)1 << (digit % 64));
-        link = wheel->slots[level][digit].next;
-        while (link != &wheel->slots[level][digit]) {
-            async_link *next = link->next;
-            if (level == 0) {
-                async__list_append(&wheel->soon, link);
-                wheel->unsorted = 1;
-            } else {
-                async__wheel_place(wheel, async__timer_of(link));
-            }
-            link = next;
+        list = &wheel->slots[level][digit];
+        if (level == 0) {
+            async__wheel_fetch(wheel, digit);
+            /* It takes the place of the near ones, of which none are left. */
+            wheel->soon = *list;
+            wheel->soon.next->prev = wheel->soon.prev->next = &wheel->soon;
+            wheel->unsorted = 1;
+            continue;
+        }
+        for (link = list->next; link != list; link = first) {
+            first = link->next;
+            async__wheel_place(wheel, async__timer_of(link));
         }
     }
     if (present > wheel->current) {
@@ -1721,13 +1770,17 @@ int async__cancel_wait(async *co)
 
 #ifndef ASYNC_STATIC_ONLY
 /* As in asyncio, a sleeper's timer wakes it, and it runs an iteration later. */
+static inline void async__sleeper_woken(async_loop *loop, async *co)
+{
+    co->flags &= ~ASYNC__IS_SLEEPING;
+    co->wait.future = NULL;
+    co->node.run = async__step;
+    async__ready(loop, &co->node);
+}
 static void async__sleep_over(async_node *node)
 {
     async *co = (async *)(void *)node;
-    co->flags &= ~ASYNC__IS_SLEEPING;
-    co->wait.future = NULL;
-    node->run = async__step;
-    async__ready(async_loop_of(co), node);
+    async__sleeper_woken(async_loop_of(co), co);
 }
 
 void async__sleep(async *co, async_duration delay)
@@ -1922,11 +1975,36 @@ static inline async_link *async__take_ready(async_loop *loop)
     return loop->ready.next;
 }
 
+#if ASYNC_HOSTED
+/* What a task that goes on will touch: its first frame and, if it has one, its
+ * own block. */
+static inline void async__task_fetch(const async *co)
+{
+    enum { LINE = 64 };
+    const char *end = co->end;
+    ASYNC__FETCH((const char *)co + LINE);
+    ASYNC__FETCH((const char *)(co + 1) + LINE / 2);
+    ASYNC__FETCH(end - ASYNC__TASK_BLOCK);
+    ASYNC__FETCH(end - ASYNC__TASK_BLOCK + LINE);
+    ASYNC__FETCH(end - 1);
+}
+#endif
+
 static void async__run_due(async_loop *loop)
 {
     while (loop->due.next != &loop->due) {
         async_node *node = (async_node *)(void *)loop->due.next;
         async__unlink(&node->link);
+#if ASYNC_HOSTED
+        /* Of who has slept nothing else is looked at until it runs, and that
+         * may be far from what was in use. */
+        if (ASYNC__LIKELY(node->run == async__sleep_over)) {
+            async *co = (async *)(void *)node;
+            async__sleeper_woken(loop, co);
+            async__task_fetch(co);
+            continue;
+        }
+#endif
         node->run(node);
     }
     loop->current = NULL;

@@ -300,7 +300,8 @@ typedef struct async_gathering async_gathering;
  * Returns  0; ASYNC_ENOMEM, ASYNC_ENOLOOP, ASYNC_EOTHERLOOP (a task or future
  *          of another loop than the first), and then awaiting it cancels what
  *          there is and raises that; ASYNC_EBUSY while it is awaited. */
-int async_gather_add(async_gathering *gathering, async_object object);
+static inline int async_gather_add(async_gathering *gathering,
+                                   async_object object);
 
 /* Instead of raising, wait for all.  Before it is awaited; one that has been
  * begins anew. */
@@ -717,21 +718,26 @@ static inline void async__made(async_task *task)
         async__task_made(task);
 }
 
-static inline async_task *async_loop_create_task(async_loop *loop,
-                                                 async_object object)
+static inline async_task *async__create_task(async_loop *loop,
+                                             const async_object *object)
 {
     async_frame *first;
     async_task *task;
-    ASYNC__PLACE_NEXT(object.file, object.line);
-    async__object_taken(&object);
-    task = async__task_make(loop, object.start, object.size, object.alignment,
-                            &first);
+    ASYNC__PLACE_NEXT(object->file, object->line);
+    async__object_taken(object);
+    task = async__task_make(loop, object->start, object->size,
+                            object->alignment, &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
-    memcpy(first, object.frame, object.size);
-    first->resume = object.start;
+    memcpy(first, object->frame, object->size);
+    first->resume = object->start;
     async__made(task);
     async__kick(loop);
     return task;
+}
+static inline async_task *async_loop_create_task(async_loop *loop,
+                                                 async_object object)
+{
+    return async__create_task(loop, &object);
 }
 static inline void async_loop_set_task_factory(async_loop *loop,
                                                async_task_factory *factory,
@@ -880,6 +886,14 @@ struct async_gathering {
 
 void *async__gathered(const async_gathering *gathering, size_t index,
                       async_function *name);
+/* By its address: an object is made field by field, and the processor waits
+ * until all of them are stored when several are read at once to copy it. */
+int async__gather_put(async_gathering *gathering, const async_object *object);
+static inline int async_gather_add(async_gathering *gathering,
+                                   async_object object)
+{
+    return async__gather_put(gathering, &object);
+}
 int async__gather_each(async_gathering *gathering, int count, ...);
 
 #define ASYNC__AWAIT_GATHER(gathering_, ...)                                  \
@@ -1266,6 +1280,7 @@ static inline void async__task_keep(async_task *task)
 {
     async_link **gone = &task->future.loop->gone[task->heap - ASYNC__KEEP];
     uint16_t first;
+    task->future.loop->tasks_gone++;
     task->all.next = *gone;
     *gone = &task->all;
     /* Paint for the next one, if this one has left traces. */
@@ -1288,7 +1303,7 @@ static ASYNC__COLD void async__task_unkept(async_task *task)
     } else if (task->heap >= ASYNC__KEEP) {
         async__task_keep(task);
     } else if (task->heap != ASYNC__STATIC) {
-        loop->task_blocks--;
+        loop->tasks_gone++;
         async__release(loop, task->co, task->first);
         async__task_block_release(loop, task);
     }
@@ -1305,11 +1320,7 @@ void async__task_unshared(async_future *future)
 
 size_t async_loop_count_tasks(const async_loop *loop)
 {
-    size_t held = loop->task_blocks, i;
-    const async_link *gone;
-    for (i = 0; i < ASYNC__POOL_CLASSES; i++)
-        for (gone = loop->gone[i]; gone != NULL; gone = gone->next) held--;
-    return held;
+    return loop->tasks_made - loop->tasks_gone;
 }
 
 const char *async__task_stack_start(const async *co)
@@ -1445,7 +1456,6 @@ async_task *async__task_make_slow(async_loop *loop, async_function *start,
     co->wait.future = NULL;
     task->future.loop = loop;
     async__paint(task + 1, ASYNC__TASK_STACK);
-    loop->task_blocks++;
     *first = (async_frame *)async__round((uintptr_t)(co + 1), alignment);
     co->top = *first;
     co->node.run = async__step;
@@ -1557,6 +1567,7 @@ int async__task_start(async_task *task, async *co, void *stack, size_t size,
     task->heap = ASYNC__STATIC;
     task->first = 0;
     task->future.loop = loop;
+    loop->tasks_gone++;
     async__task_enter(task, co, loop, 2); /* one is the storage's */
     async__made(task);
     async__kick(loop);
@@ -2010,7 +2021,7 @@ static int async__gather_grow(async_gathering *gathering, async_loop *loop)
     return 1;
 }
 
-int async_gather_add(async_gathering *gathering, async_object object)
+int async__gather_put(async_gathering *gathering, const async_object *object)
 {
     async_loop *loop;
     async__member *child;
@@ -2020,34 +2031,35 @@ int async_gather_add(async_gathering *gathering, async_object object)
         async_gather_clear(gathering);
     }
     if (gathering->outer.future.loop == NULL) {
-        if (object.future != NULL)
-            loop = ((async_future *)object.future)->loop;
+        if (object->future != NULL)
+            loop = ((async_future *)object->future)->loop;
         else
             loop = async__running;
         if (loop == NULL) {
-            async__never_awaited(NULL, object.start, ASYNC_ENOLOOP);
+            async__never_awaited(NULL, object->start, ASYNC_ENOLOOP);
             return gathering->error = ASYNC_ENOLOOP;
         }
         async_operation_init(&gathering->outer, loop, async__gather_cancel);
     }
     loop = gathering->outer.future.loop;
-    if (object.future != NULL && ((async_future *)object.future)->loop != loop)
+    if (object->future != NULL &&
+        ((async_future *)object->future)->loop != loop)
         return gathering->error = ASYNC_EOTHERLOOP;
     if (gathering->count == gathering->room &&
         !async__gather_grow(gathering, loop)) {
-        if (object.future == NULL)
-            async__never_awaited(loop, object.start, ASYNC_ENOMEM);
+        if (object->future == NULL)
+            async__never_awaited(loop, object->start, ASYNC_ENOMEM);
         return gathering->error = ASYNC_ENOMEM;
     }
     child = async__child_of(gathering, gathering->count);
     child->node.link.prev = NULL;
     child->gathering = gathering;
-    if (object.future != NULL) {
-        child->future = (async_future *)object.future;
+    if (object->future != NULL) {
+        child->future = (async_future *)object->future;
         child->future->shares++;
         gathering->given = 1;
     } else {
-        async_task *task = async_loop_create_task(loop, object);
+        async_task *task = async__create_task(loop, object);
         if (task == NULL) return gathering->error = async_last_error();
         child->future = &task->future;
     }

@@ -22,6 +22,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include <signal.h>
+#include <time.h>
 #if defined(__GLIBC__) && !defined(__USE_XOPEN2K)
 #error "uv.h needs POSIX: include async/uv/loop.h before other headers, or \
 compile with -std=gnu99 or -D_POSIX_C_SOURCE=200809L"

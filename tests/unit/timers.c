@@ -320,6 +320,60 @@ static int note_index(void *slot)
     return 0;
 }
 
+/* Neighbouring slots are fetched together, long and short and empty ones: some
+ * of whose timers are cancelled, before or while the others run. */
+enum { DENSE = 3000, DENSE_SLOT = 1 << 18 };
+static async_handle dense[DENSE];
+static async_time dense_last;
+static int dense_ran;
+
+static int dense_due(void *argument)
+{
+    async_handle *handle = (async_handle *)argument;
+    unsigned i = (unsigned)(handle - dense);
+    assert_true(async_handle_when(handle) >= dense_last);
+    assert_true(async_handle_when(handle) <= now());
+    dense_last = async_handle_when(handle);
+    dense_ran++;
+    /* One that is to come, perhaps in what has been fetched. */
+    if (i % 3 == 0 && !async_handle_cancelled(&dense[i + 1]) &&
+        async_handle_when(&dense[i + 1]) > dense_last) {
+        async_handle_cancel(&dense[i + 1]);
+        dense_ran++;
+    }
+    return 0;
+}
+
+static void timers_of_dense_slots_run_in_order_though_some_are_cancelled(
+    void **s)
+{
+    unsigned i;
+    (void)s;
+    memset(dense, 0, sizeof dense);
+    dense_last = 0;
+    dense_ran = 0;
+    random_state = 20;
+    open_loop();
+    for (i = 0; i < DENSE; i++) {
+        /* Every fourth slot is empty, and every fifth has few. */
+        unsigned slot = random_below(50);
+        if (slot % 4 == 0) slot++;
+        if (slot % 5 == 0 && random_below(20)) slot += 3;
+        async_loop_call_at(&loop.base, &dense[i],
+                           (async_time)(slot + 1) * DENSE_SLOT +
+                               (async_time)random_below(DENSE_SLOT),
+                           dense_due, &dense[i]);
+    }
+    for (i = 2; i < DENSE; i += 3)
+        if (i % 2) {
+            async_handle_cancel(&dense[i]);
+            dense_ran++;
+        }
+    run_dry();
+    assert_int_equal(dense_ran, DENSE);
+    close_loop();
+}
+
 static void a_thousand_in_reverse_within_a_slot_are_sorted(void **s)
 {
     static async_handle handles[1000];
@@ -626,6 +680,7 @@ UNIT_MAIN(TEST(they_run_as_a_sorted_list_would_have_it_for_any_span),
           TEST(a_timer_is_not_early_by_a_nanosecond),
           TEST(equal_deadlines_run_as_armed_from_whatever_distance),
           TEST(a_thousand_in_reverse_within_a_slot_are_sorted),
+          TEST(timers_of_dense_slots_run_in_order_though_some_are_cancelled),
           TEST(past_deadlines_run_at_once_in_order),
           TEST(a_timer_at_forever_never_runs),
           TEST(a_delay_that_would_overflow_is_forever),
