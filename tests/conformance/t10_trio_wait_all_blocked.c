@@ -24,7 +24,10 @@ static ASYNC(wait_all_tasks_blocked)
     ASYNC_END;
 }
 
-static struct { const char *n; int slot; } out[4];
+static struct {
+    const char *n;
+    int slot;
+} out[4];
 static int outs;
 struct w { ASYNC_FRAME; const char *n; int slots[2]; int i; };
 static ASYNC(w)

@@ -82,10 +82,11 @@ static void look(const async_postgres_result *result)
 
 static void expect(const async_postgres *db, int error)
 {
-    CHECK(error == 0 || error == ASYNC_EPOSTGRES || error == ASYNC_EINTEGRITY ||
-          error == ASYNC_ESERIALIZATION || error == UV_EACCES ||
-          error == UV_ECONNRESET || error == UV_ECONNREFUSED ||
-          error == UV_EPROTO || error == UV_ENOTSUP || error == ASYNC_ECLOSED ||
+    CHECK(error == 0 || error == ASYNC_EPOSTGRES ||
+          error == ASYNC_EINTEGRITY || error == ASYNC_ESERIALIZATION ||
+          error == UV_EACCES || error == UV_ECONNRESET ||
+          error == UV_ECONNREFUSED || error == UV_EPROTO ||
+          error == UV_ENOTSUP || error == ASYNC_ECLOSED ||
           error == ASYNC_ENOMEM || error == ASYNC_ETIMEDOUT ||
           error == ASYNC_EINVALSTATE);
     CHECK(strlen(async_postgres_error(db)) < 512);
@@ -120,8 +121,7 @@ static ASYNC(client)
             self->kind = self->what % 7;
             if (self->kind == 0) {
                 AWAIT_CATCH(self->error, async_postgres_query, &self->db,
-                            &self->result, "SELECT $1",
-                            ASYNC_POSTGRES("1"));
+                            &self->result, "SELECT $1", ASYNC_POSTGRES("1"));
                 if (!self->error) look(&self->result);
             } else if (self->kind == 1) {
                 ASYNC_TRY {

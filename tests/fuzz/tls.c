@@ -111,9 +111,11 @@ static void other_ends(void)
 
 /* --- ours ------------------------------------------------------------------- */
 
-static async_tls_context contexts[4]; /* a server's, clients': good, bad name, */
-enum { SERVER, CLIENT, WRONG_NAME, UNTRUSTED }; /* not trusted */
-static SSL_CTX *peers[2];                       /* a client's, a server's */
+/* A server's, and clients': one that trusts, one that wants another name, one
+ * that trusts nobody. */
+static async_tls_context contexts[4];
+enum { SERVER, CLIENT, WRONG_NAME, UNTRUSTED };
+static SSL_CTX *peers[2]; /* a client's, a server's */
 
 static memory_transport transport;
 static async_tls tls;
@@ -131,11 +133,7 @@ static int is_expected(int error)
            error == ASYNC_ETIMEDOUT;
 }
 
-struct consume {
-    ASYNC_FRAME;
-    async_bytes bytes;
-    int error;
-};
+struct consume { ASYNC_FRAME; async_bytes bytes; int error; };
 static ASYNC(consume)
 {
     ASYNC_BEGIN(consume);
@@ -315,8 +313,8 @@ static ASYNC(session)
 
 static SSL_CTX *make_peer(int server)
 {
-    SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method()
-                                      : TLS_client_method());
+    SSL_CTX *ctx =
+        SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
     CHECK(ctx != NULL);
     CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION));
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -333,8 +331,8 @@ static SSL_CTX *make_peer(int server)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static void begin(void)
 {
-    static const RAND_METHOD method = { NULL,        give_random, NULL, NULL,
-                                        give_random, random_status };
+    static const RAND_METHOD method = { NULL, give_random, NULL,
+                                        NULL, give_random, random_status };
     int i;
     if (peers[0] != NULL) return;
     CHECK(RAND_set_rand_method(&method) == 1);

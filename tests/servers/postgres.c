@@ -313,14 +313,13 @@ static ASYNC(copies_in)
     ASYNC_TRY {
         AWAIT(async_postgres_copy_in, &db, self->sql);
         while (self->from < self->count) {
-            for (self->size = 0; self->from < self->count &&
-                                 self->size < sizeof lines - 100;
+            for (self->size = 0;
+                 self->from < self->count && self->size < sizeof lines - 100;
                  self->from++)
-                self->size += (size_t)sprintf(
-                    lines + self->size, "%d\tline %d\n", self->from,
-                    self->from);
-            for (self->at = 0; self->at < self->size;
-                 self->at += self->some) {
+                self->size +=
+                    (size_t)sprintf(lines + self->size, "%d\tline %d\n",
+                                    self->from, self->from);
+            for (self->at = 0; self->at < self->size; self->at += self->some) {
                 self->some = self->size - self->at;
                 if (self->some > (size_t)self->piece)
                     self->some = (size_t)self->piece;
@@ -391,7 +390,8 @@ static void rows_are_copied_in_bulk(void **state)
 {
     (void)state;
     RUN(CO(copied));
-    assert_said("in:0 out:0 in:200000 out:200000 in:2000 out:2000 out:10 2000");
+    assert_said(
+        "in:0 out:0 in:200000 out:200000 in:2000 out:2000 out:10 2000");
 }
 
 struct copy_errors { ASYNC_FRAME; int error; async_task *task; };
