@@ -1205,19 +1205,6 @@ static void a_loop_that_closes_takes_its_connections_with_it(void **s)
     unit_said_length = 0;
 }
 
-static int begin_all(void **state)
-{
-    (void)state;
-    make_certificates();
-    return 0;
-}
-static int end_all(void **state)
-{
-    (void)state;
-    remove_certificates();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1289,5 +1276,5 @@ int main(int argc, char **argv)
         TEST(a_loop_that_closes_takes_its_connections_with_it)
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, begin_all, end_all);
+    return cmocka_run_group_tests(tests, begin_certificates, end_certificates);
 }

@@ -593,21 +593,6 @@ static void a_loop_may_close_with_it_open(void **s)
     end();
 }
 
-static int begin_all(void **s)
-{
-    (void)s;
-    make_certificates();
-    /* The system's authorities are many, and it takes long to read them. */
-    setenv("SSL_CERT_FILE", "/dev/null", 1);
-    return 0;
-}
-static int end_all(void **s)
-{
-    (void)s;
-    remove_certificates();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -627,5 +612,5 @@ int main(int argc, char **argv)
         TEST(a_loop_may_close_with_it_open)
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, begin_all, end_all);
+    return cmocka_run_group_tests(tests, begin_certificates, end_certificates);
 }

@@ -1741,21 +1741,6 @@ static void wherever_it_is_cancelled_nothing_is_left(void **s)
     async_tls_context_destroy(&of_server);
 }
 
-static int begin_all(void **s)
-{
-    (void)s;
-    make_certificates();
-    /* The system's authorities are many, and it takes long to read them. */
-    setenv("SSL_CERT_FILE", "/dev/null", 1);
-    return 0;
-}
-static int end_all(void **s)
-{
-    (void)s;
-    remove_certificates();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1811,5 +1796,5 @@ int main(int argc, char **argv)
         TEST(wherever_it_is_cancelled_nothing_is_left)
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, begin_all, end_all);
+    return cmocka_run_group_tests(tests, begin_certificates, end_certificates);
 }
