@@ -735,13 +735,18 @@ static inline int async__list_empty(const async_link *list)
 {
     return list->next == list || list->next == NULL;
 }
-static inline void async__list_append_here(async_link *list, async_link *link)
+/* Appends to a list whose last is known. */
+static inline void async__list_join(async_link *list, async_link *last,
+                                    async_link *link)
 {
-    async_link *last = list->next != NULL ? list->prev : list;
     link->next = list;
     link->prev = last;
     last->next = link;
     list->prev = link;
+}
+static inline void async__list_append_here(async_link *list, async_link *link)
+{
+    async__list_join(list, list->next != NULL ? list->prev : list, link);
 }
 static inline void async__unlink_here(async_link *link)
 {
@@ -1363,7 +1368,7 @@ static ASYNC__NOINLINE void async__wheel_find(async__wheel *wheel,
             (unsigned)(slot >> (level * ASYNC__WHEEL_BITS)) &
             (ASYNC__WHEEL_SLOTS - 1);
         async_link *list = &wheel->slots[level][digit];
-        async_link *link = &timer->node.link, *last = list;
+        async_link *last = list;
         uint64_t *used = &wheel->used[level][digit / 64];
         uint64_t bit = (uint64_t)1 << (digit % 64);
         wheel->recent = slot;
@@ -1372,10 +1377,7 @@ static ASYNC__NOINLINE void async__wheel_find(async__wheel *wheel,
             last = list->prev;
         else
             *used |= bit;
-        link->next = list;
-        link->prev = last;
-        last->next = link;
-        list->prev = link;
+        async__list_join(list, last, &timer->node.link);
     }
 }
 
@@ -1385,10 +1387,8 @@ static inline void async__wheel_place(async__wheel *wheel, async__timer *timer)
 {
     uint64_t slot = async__slot_of(timer->deadline);
     if (slot == wheel->recent) {
-        async_link *list = wheel->list, *last = list->prev;
-        timer->node.link.next = list;
-        timer->node.link.prev = last;
-        last->next = list->prev = &timer->node.link;
+        async_link *list = wheel->list;
+        async__list_join(list, list->prev, &timer->node.link);
     } else {
         async__wheel_find(wheel, timer, slot);
     }

@@ -1101,7 +1101,7 @@ static int async__http_is_token(const char *text)
     if (text == NULL || *text == '\0') return 0;
     for (c = text; *c != '\0'; c++)
         if (!((*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
-              (*c >= '0' && *c <= '9') || strchr("!#$%&'*+-.^_`|~", *c)))
+              async__http_is_digit(*c) || strchr("!#$%&'*+-.^_`|~", *c)))
             return 0;
     return 1;
 }

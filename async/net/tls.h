@@ -1351,10 +1351,8 @@ static void async__tls_lower_lost(async_uv_transport *transport, int loop_is)
     async_tls *tls = async__tls_of_protocol(protocol);
     if (loop_is == ASYNC__LOOP_OPEN)
         protocol->callbacks->connection_lost(protocol, transport->error);
-    else if (loop_is == ASYNC__LOOP_CLOSING)
-        async__tls_forget(tls);
     else
-        async__tls_release_all(tls);
+        async__tls_forget_layer(&tls->base, loop_is == ASYNC__LOOP_GONE);
     async__tls_drop(async__tls_layer_of(tls)->connection);
 }
 

@@ -11,9 +11,6 @@
 #include "memory_transport.h"
 #include "target.h"
 
-static const async_allocator counted = { counted_allocate, counted_release,
-                                         NULL };
-
 static volatile unsigned sink; /* so that what is given out is read */
 static void touch(async_bytes bytes)
 {
@@ -81,13 +78,6 @@ static ASYNC(handle)
         async_web_respond(self->response, 204, NULL, NULL, 0);
     }
     ASYNC_END;
-}
-
-static int no_report(async_loop *loop, const async_exception_context *context,
-                     void *argument)
-{
-    (void)loop, (void)context, (void)argument;
-    return 0;
 }
 
 static memory_transport transport;

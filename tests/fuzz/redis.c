@@ -12,9 +12,6 @@
 
 enum { WAITING = 12 };
 
-static const async_allocator counted = { counted_allocate, counted_release,
-                                         NULL };
-
 /* Every byte of it can be read. */
 static size_t look(const async_redis_reply *reply)
 {

@@ -8,16 +8,6 @@
 
 #include "target.h"
 
-static const uint8_t *input;
-static size_t input_size;
-
-static inline unsigned next_byte(void)
-{
-    if (input_size == 0) return 0;
-    input_size--;
-    return *input++;
-}
-
 /* A byte before each piece says how long it is, and whether to wait: for the
  * next thing that is asked, but not for ever. */
 struct answer {
@@ -50,14 +40,6 @@ static ASYNC(answer)
         input_size -= self->size;
     }
     ASYNC_END;
-}
-
-static inline int no_report(async_loop *loop,
-                            const async_exception_context *context,
-                            void *argument)
-{
-    (void)loop, (void)context, (void)argument;
-    return 0;
 }
 
 /* Where it listens: a directory of this process's own. */
@@ -103,8 +85,6 @@ static ASYNC(beside)
     ASYNC_END;
 }
 
-static const async_allocator counted = { counted_allocate, counted_release,
-                                         NULL };
 static inline void run_beside_server(const char *path, async_object program)
 {
     async_server server;

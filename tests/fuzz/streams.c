@@ -12,8 +12,7 @@ static memory_transport transport;
 static async_stream_reader reader;
 static async_stream_writer writer;
 
-static const uint8_t *input;
-static size_t input_size, seen;
+static size_t seen; /* of the input */
 
 static uint32_t state;
 static uint32_t chance(uint32_t below)

@@ -1,5 +1,6 @@
-/* What all targets need.  A target is libFuzzer's; with -DREPLAY a program that gives it the files that
- * are named, and so runs a corpus where there is no libFuzzer. */
+/* What all targets need.  A target is libFuzzer's; with -DREPLAY it is a program
+ * that runs the files which are named to it, a corpus, where there is no
+ * libFuzzer. */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
 
@@ -7,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../../future.h"
 
 #define CHECK(condition)                                                      \
     do {                                                                      \
@@ -34,6 +37,27 @@ static inline void counted_release(void *context, void *memory, size_t size)
     memset(memory, 0xdd, size);
     live--;
     free(memory);
+}
+static const async_allocator counted = { counted_allocate, counted_release,
+                                         NULL };
+
+/* An exception handler that is silent: errors are what is looked for. */
+static inline int no_report(async_loop *loop,
+                            const async_exception_context *context,
+                            void *argument)
+{
+    (void)loop, (void)context, (void)argument;
+    return 0;
+}
+
+/* What is left of the fuzzer's bytes. */
+static const uint8_t *input;
+static size_t input_size;
+static inline unsigned next_byte(void)
+{
+    if (input_size == 0) return 0;
+    input_size--;
+    return *input++;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -22,21 +22,6 @@
 
 #include <openssl/rand.h>
 
-static const async_allocator counted = { counted_allocate, counted_release,
-                                         NULL };
-
-/* --- the input -------------------------------------------------------------- */
-
-static const uint8_t *input;
-static size_t input_size;
-
-static unsigned next_byte(void)
-{
-    if (input_size == 0) return 0;
-    input_size--;
-    return *input++;
-}
-
 /* What OpenSSL takes for random, the same for the same input. */
 static uint32_t random_state;
 static int give_random(unsigned char *data, int size)

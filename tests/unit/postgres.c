@@ -40,6 +40,26 @@ static ASYNC(serve)
     ASYNC_END;
 }
 
+/* Runs `program` beside that server, and closes the connection. */
+struct with_server { ASYNC_FRAME; async_object program; };
+static ASYNC(with_server)
+{
+    ASYNC_BEGIN(with_server);
+    memset(&db, 0, sizeof db);
+    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
+          "127.0.0.1", 0);
+    ASYNC_TRY {
+        AWAIT_CO(self->program);
+    } ASYNC_FINALLY {
+        async_postgres_close(&db);
+        async_server_close(&listening);
+        async_server_abort_clients(&listening);
+        AWAIT(async_server_wait_closed, &listening);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+#define WITH_SERVER(...) CO(with_server, CO(__VA_ARGS__))
+
 static void conninfo_of(char *text, size_t size)
 {
     snprintf(text, size,
@@ -58,9 +78,6 @@ struct program {
 static ASYNC(program)
 {
     ASYNC_BEGIN(program);
-    memset(&db, 0, sizeof db);
-    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
-          "127.0.0.1", 0);
     conninfo_of(self->conninfo, sizeof self->conninfo);
     ASYNC_TRY {
         ASYNC_TIMEOUT(&self->limit, span) {
@@ -73,11 +90,6 @@ static ASYNC(program)
         } ASYNC_END_TIMEOUT
     } ASYNC_EXCEPT(ASYNC_ETIMEDOUT) {
         say("timeout");
-    } ASYNC_FINALLY {
-        async_postgres_close(&db);
-        async_server_close(&listening);
-        async_server_abort_clients(&listening);
-        AWAIT(async_server_wait_closed, &listening);
     } ASYNC_END_TRY
     ASYNC_END;
 }
@@ -99,7 +111,7 @@ static void who_closes_is_no_server(void **state)
     SIZES(0);
     stays = 0;
     span = ASYNC_SECONDS(30);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("connect:EPROTO then:ASYNC_ECLOSED");
 }
 static void who_says_something_else_is_no_server(void **state)
@@ -109,7 +121,7 @@ static void who_says_something_else_is_no_server(void **state)
     SIZES(28);
     stays = 0;
     span = ASYNC_SECONDS(30);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("connect:EPROTO then:ASYNC_ECLOSED");
 }
 static void who_says_nothing_takes_too_long(void **state)
@@ -119,7 +131,7 @@ static void who_says_nothing_takes_too_long(void **state)
     SIZES(0);
     stays = 1;
     span = ASYNC_MS(200);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("timeout");
 }
 static void a_server_that_dies_before_it_answers_is_an_error(void **state)
@@ -129,7 +141,7 @@ static void a_server_that_dies_before_it_answers_is_an_error(void **state)
     SIZES(sizeof WELCOME - 1);
     stays = 0;
     span = ASYNC_SECONDS(30);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("connect:ok query:broken then:broken");
 }
 static void a_server_that_dies_in_mid_answer_is_an_error(void **state)
@@ -145,7 +157,7 @@ static void a_server_that_dies_in_mid_answer_is_an_error(void **state)
     SIZES(sizeof WELCOME - 1, 44);
     stays = 0;
     span = ASYNC_SECONDS(30);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("connect:ok query:broken then:broken");
 }
 static void garbage_in_an_answer_is_an_error(void **state)
@@ -155,7 +167,7 @@ static void garbage_in_an_answer_is_an_error(void **state)
     SIZES(sizeof WELCOME - 1, 32);
     stays = 1;
     span = ASYNC_SECONDS(30);
-    run(CO(program));
+    run(WITH_SERVER(program));
     assert_said("connect:ok query:broken then:broken");
 }
 struct two_steps {
@@ -167,9 +179,6 @@ struct two_steps {
 static ASYNC(two_steps)
 {
     ASYNC_BEGIN(two_steps);
-    memset(&db, 0, sizeof db);
-    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
-          "127.0.0.1", 0);
     conninfo_of(self->conninfo, sizeof self->conninfo);
     self->steps[0].sql = self->steps[1].sql = "SELECT 1";
     SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
@@ -177,10 +186,6 @@ static ASYNC(two_steps)
     assert_null(self->steps[0].result.pg);
     assert_null(self->steps[1].result.pg);
     SAY_AWAIT("then", async_postgres_query, &db, NULL, "SELECT 1");
-    async_postgres_close(&db);
-    async_server_close(&listening);
-    async_server_abort_clients(&listening);
-    AWAIT(async_server_wait_closed, &listening);
     ASYNC_END;
 }
 static void a_pipeline_that_is_not_answered_is_an_error(void **state)
@@ -189,7 +194,7 @@ static void a_pipeline_that_is_not_answered_is_an_error(void **state)
     ANSWERS(WELCOME, "Z\0\0\0\x05I");
     SIZES(sizeof WELCOME - 1, 6);
     stays = 1;
-    run(CO(two_steps));
+    run(WITH_SERVER(two_steps));
     assert_said("connect:ok pipeline:broken then:broken");
 }
 static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
@@ -203,8 +208,8 @@ static void an_answer_that_never_ends_cannot_be_cancelled(void **state)
     span = ASYNC_MS(200);
     async_uv_loop_init(&loop, NULL, NULL);
     start = async_loop_time(&loop.base);
-    assert_int_equal(async_loop_run_until_complete(&loop.base, CO(program)),
-                     0);
+    assert_int_equal(
+        async_loop_run_until_complete(&loop.base, WITH_SERVER(program)), 0);
     /* the request to cancel is heard by nobody: patience ends, and it is
      * closed */
     assert_true(async_loop_time(&loop.base) - start > ASYNC_MS(400));
@@ -259,11 +264,8 @@ struct named {
 static ASYNC(named)
 {
     ASYNC_BEGIN(named);
-    memset(&db, 0, sizeof db);
     main_thread = pthread_self();
     looked_up = on_the_loop = 0;
-    AWAIT(async_start_server, &listening, ASYNC_CLIENT_HANDLER(serve),
-          "127.0.0.1", 0);
     snprintf(self->conninfo, sizeof self->conninfo,
              "sslmode=disable gssencmode=disable user=x dbname=x %s port=%s%d",
              self->hosts, strstr(self->hosts, ",") == NULL ? "" : "1,1,1,",
@@ -273,10 +275,6 @@ static ASYNC(named)
     SAY_AWAIT("connect", async_postgres_connect, &db, self->conninfo);
     say("%d", looked_up);
     assert_int_equal(on_the_loop, 0);
-    async_postgres_close(&db);
-    async_server_close(&listening);
-    async_server_abort_clients(&listening);
-    AWAIT(async_server_wait_closed, &listening);
     ASYNC_END;
 }
 static void look_up(const char *hosts)
@@ -284,7 +282,7 @@ static void look_up(const char *hosts)
     ANSWERS(WELCOME);
     SIZES(sizeof WELCOME - 1);
     stays = 1;
-    run(CO(named, hosts));
+    run(WITH_SERVER(named, hosts));
 }
 static void names_are_looked_up_while_the_loop_goes_on(void **state)
 {
