@@ -903,6 +903,12 @@ enum { ASYNC_PT_WAITING, ASYNC_PT_YIELDED, ASYNC_PT_EXITED, ASYNC_PT_ENDED };
 #define ASYNC__NORETURN __attribute__((noreturn, cold))
 #define ASYNC__COLD __attribute__((noinline, cold))
 #define ASYNC__NOINLINE __attribute__((noinline))
+/* For what is worth a place of its own in each caller, unless size counts. */
+#ifdef __OPTIMIZE_SIZE__
+#define ASYNC__INLINE inline
+#else
+#define ASYNC__INLINE inline __attribute__((always_inline))
+#endif
 /* The compiler forgets what it knows of a pointer.  What it knows of a static
  * object is its address, and to name that is dearer than to keep it. */
 #define ASYNC__HIDE(pointer) __asm__("" : "+r"(pointer))

@@ -58,7 +58,7 @@ typedef struct async_task async_task;
  *          is closed (ASYNC_ELOOPCLOSED): async_last_error() tells which, and
  *          the coroutine is reported as never awaited.
  * Counterparts: asyncio.create_task(), loop.create_task(). */
-async_task *async_create_task(async_object object);
+static inline async_task *async_create_task(async_object object);
 static inline async_task *async_loop_create_task(async_loop *loop,
                                                  async_object object);
 
@@ -718,8 +718,36 @@ static inline void async__made(async_task *task)
         async__task_made(task);
 }
 
-static inline async_task *async__create_task(async_loop *loop,
-                                             const async_object *object)
+/* Copies a frame.  Of a small one whose size is known each field is copied for
+ * itself, so that the compiler sees what was written there: then the frame from
+ * which is copied is never made. */
+static ASYNC__INLINE void async__copy_frame(void *to, const void *from,
+                                            size_t size)
+{
+#define ASYNC__COPY_WORD(n)                                                   \
+    if (size >= 8 * (n) + 8)                                                  \
+        memcpy((char *)to + 8 * (n), (const char *)from + 8 * (n), 8)
+    if (__builtin_constant_p(size) && size <= 80 && size % 8 == 0) {
+        ASYNC__COPY_WORD(0);
+        ASYNC__COPY_WORD(1);
+        ASYNC__COPY_WORD(2);
+        ASYNC__COPY_WORD(3);
+        ASYNC__COPY_WORD(4);
+        ASYNC__COPY_WORD(5);
+        ASYNC__COPY_WORD(6);
+        ASYNC__COPY_WORD(7);
+        ASYNC__COPY_WORD(8);
+        ASYNC__COPY_WORD(9);
+    } else {
+        memcpy(to, from, size);
+    }
+#undef ASYNC__COPY_WORD
+}
+
+/* In place: then the coroutine object and its frame are never made, but what
+ * stands in them is written where the task has it. */
+static ASYNC__INLINE async_task *async__create_task(async_loop *loop,
+                                              const async_object *object)
 {
     async_frame *first;
     async_task *task;
@@ -728,16 +756,20 @@ static inline async_task *async__create_task(async_loop *loop,
     task = async__task_make(loop, object->start, object->size,
                             object->alignment, &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
-    memcpy(first, object->frame, object->size);
+    async__copy_frame(first, object->frame, object->size);
     first->resume = object->start;
     async__made(task);
     async__kick(loop);
     return task;
 }
-static inline async_task *async_loop_create_task(async_loop *loop,
-                                                 async_object object)
+static ASYNC__INLINE async_task *async_loop_create_task(async_loop *loop,
+                                                        async_object object)
 {
     return async__create_task(loop, &object);
+}
+static ASYNC__INLINE async_task *async_create_task(async_object object)
+{
+    return async__create_task(async_get_running_loop(), &object);
 }
 static inline void async_loop_set_task_factory(async_loop *loop,
                                                async_task_factory *factory,
@@ -886,13 +918,50 @@ struct async_gathering {
 
 void *async__gathered(const async_gathering *gathering, size_t index,
                       async_function *name);
-/* By its address: an object is made field by field, and the processor waits
- * until all of them are stored when several are read at once to copy it. */
-int async__gather_put(async_gathering *gathering, const async_object *object);
-static inline int async_gather_add(async_gathering *gathering,
-                                   async_object object)
+/* What is not so for most children: that it begins anew, or begins at all, that
+ * there is no room, or that the child is a future.  Returns 0, or why the child
+ * cannot be added. */
+int async__gather_prepare(async_gathering *gathering, async_future *future,
+                          async_function *start);
+static inline async__member *async__child_of(const async_gathering *gathering,
+                                      size_t index)
 {
-    return async__gather_put(gathering, &object);
+    return &gathering->children[index / ASYNC__FOUR][index % ASYNC__FOUR];
+}
+static ASYNC__INLINE int async_gather_add(async_gathering *gathering,
+                                          async_object object)
+{
+    async_future *future = (async_future *)object.future;
+    async__member *child;
+    int error;
+    if (ASYNC__UNLIKELY(gathering->count == gathering->room ||
+                        gathering->started || future != NULL)) {
+        error = async__gather_prepare(gathering, future, object.start);
+        if (error) return error;
+    }
+    if (future != NULL) {
+        future->shares++;
+        gathering->given = 1;
+    } else {
+        async_loop *loop = gathering->outer.future.loop;
+        async_task *task = async__create_task(loop, &object);
+        if (ASYNC__UNLIKELY(task == NULL))
+            return gathering->error = async_last_error();
+        future = &task->future;
+        /* A child that starts eagerly may have added others. */
+        if (ASYNC__UNLIKELY(loop->factory != NULL)) {
+            error = async__gather_prepare(gathering, future, object.start);
+            if (error) {
+                async_task_release(task);
+                return error;
+            }
+        }
+    }
+    child = async__child_of(gathering, gathering->count++);
+    child->node.link.prev = NULL;
+    child->future = future;
+    child->gathering = gathering;
+    return 0;
 }
 int async__gather_each(async_gathering *gathering, int count, ...);
 
@@ -1371,7 +1440,6 @@ async_context *async__task_context(async *co)
 static inline void async__task_enter(async_task *task, async *co,
                                      async_loop *loop, uint32_t shares)
 {
-    async_link *last = loop->tasks.prev;
     task->future.waiters.next = NULL;
     task->future.error = 0;
     task->future.state = ASYNC__PENDING;
@@ -1381,10 +1449,7 @@ static inline void async__task_enter(async_task *task, async *co,
     task->named = 0;
     task->requests = 0;
     task->special = 0;
-    task->all.next = &loop->tasks;
-    task->all.prev = last;
-    last->next = &task->all;
-    loop->tasks.prev = &task->all;
+    async__list_join(&loop->tasks, loop->tasks.prev, &task->all);
     if (ASYNC__UNLIKELY(loop->contexts)) async__task_inherit(task);
 #ifdef ASYNC_DEBUG
     if (loop->onlooker != NULL) loop->onlooker->made(loop, task);
@@ -1461,11 +1526,6 @@ async_task *async__task_make_slow(async_loop *loop, async_function *start,
     co->node.run = async__step;
     async__task_begin(task, co, loop);
     return task;
-}
-
-async_task *async_create_task(async_object object)
-{
-    return async_loop_create_task(async__running, object);
 }
 
 /* Runs the first step where the task is made. */
@@ -1581,11 +1641,6 @@ void async__spawn_failed(async *co)
 
 static int async__is_gather(const async_future *future);
 static void async__gather_let_go(async_gathering *gathering);
-static async__member *async__child_of(const async_gathering *gathering,
-                                      size_t index)
-{
-    return &gathering->children[index / ASYNC__FOUR][index % ASYNC__FOUR];
-}
 
 /* Whether it stands for something outside, which uses its memory: not one that
  * could be cancelled at once, nor a gather, unless one of its children does. */
@@ -1957,6 +2012,9 @@ static void async__gather_let_go(async_gathering *gathering)
 {
     async_loop *loop = gathering->outer.future.loop;
     uint32_t i, fours = gathering->room / ASYNC__FOUR;
+    int started = gathering->started;
+    int heard = started && (!gathering->returns_errors ||
+                            gathering->outer.future.state != ASYNC__PENDING);
     for (i = 0; i < gathering->count; i++) {
         async__member *child = async__child_of(gathering, i);
         async_future *future = child->future;
@@ -1968,9 +2026,7 @@ static void async__gather_let_go(async_gathering *gathering)
         }
         /* asyncio's gather takes the errors, also of those that end later;
          * one that returns errors does when all have ended. */
-        if (gathering->started &&
-            (!gathering->returns_errors || future->state == ASYNC__PENDING ||
-             gathering->outer.future.state != ASYNC__PENDING))
+        if (future->state == ASYNC__PENDING ? started : heard)
             future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
@@ -2021,49 +2077,30 @@ static int async__gather_grow(async_gathering *gathering, async_loop *loop)
     return 1;
 }
 
-int async__gather_put(async_gathering *gathering, const async_object *object)
+int async__gather_prepare(async_gathering *gathering, async_future *future,
+                          async_function *start)
 {
-    async_loop *loop;
-    async__member *child;
+    async_future *outer = &gathering->outer.future;
     if (gathering->started) {
-        if (gathering->outer.future.state == ASYNC__PENDING)
-            return ASYNC_EBUSY;
+        if (outer->state == ASYNC__PENDING) return ASYNC_EBUSY;
         async_gather_clear(gathering);
     }
-    if (gathering->outer.future.loop == NULL) {
-        if (object->future != NULL)
-            loop = ((async_future *)object->future)->loop;
-        else
-            loop = async__running;
+    if (outer->loop == NULL) {
+        async_loop *loop = future != NULL ? future->loop : async__running;
         if (loop == NULL) {
-            async__never_awaited(NULL, object->start, ASYNC_ENOLOOP);
+            async__never_awaited(NULL, start, ASYNC_ENOLOOP);
             return gathering->error = ASYNC_ENOLOOP;
         }
         async_operation_init(&gathering->outer, loop, async__gather_cancel);
     }
-    loop = gathering->outer.future.loop;
-    if (object->future != NULL &&
-        ((async_future *)object->future)->loop != loop)
+    if (future != NULL && future->loop != outer->loop)
         return gathering->error = ASYNC_EOTHERLOOP;
     if (gathering->count == gathering->room &&
-        !async__gather_grow(gathering, loop)) {
-        if (object->future == NULL)
-            async__never_awaited(loop, object->start, ASYNC_ENOMEM);
+        !async__gather_grow(gathering, outer->loop)) {
+        if (future == NULL)
+            async__never_awaited(outer->loop, start, ASYNC_ENOMEM);
         return gathering->error = ASYNC_ENOMEM;
     }
-    child = async__child_of(gathering, gathering->count);
-    child->node.link.prev = NULL;
-    child->gathering = gathering;
-    if (object->future != NULL) {
-        child->future = (async_future *)object->future;
-        child->future->shares++;
-        gathering->given = 1;
-    } else {
-        async_task *task = async__create_task(loop, object);
-        if (task == NULL) return gathering->error = async_last_error();
-        child->future = &task->future;
-    }
-    gathering->count++;
     return 0;
 }
 
@@ -2106,13 +2143,16 @@ async_future *async_gather_start(async_gathering *gathering)
         return outer;
     }
     /* A future that is there twice is waited for once. */
+    gathering->different = gathering->count;
     for (i = 0; i < gathering->count; i++) {
         async__member *child = async__child_of(gathering, i);
         if (gathering->given) {
-            if (child->future->kind & ASYNC__MARKED) continue;
+            if (child->future->kind & ASYNC__MARKED) {
+                gathering->different--;
+                continue;
+            }
             child->future->kind |= ASYNC__MARKED;
         }
-        gathering->different++;
         child->node.run = async__child_done;
         if (child->future->state == ASYNC__PENDING) {
             async__list_append(&child->future->waiters, &child->node.link);

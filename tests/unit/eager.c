@@ -265,6 +265,69 @@ static void an_eager_member_that_fails_cancels_the_group_later(void **s)
     assert_said("body EVALUE");
 }
 
+/* --- gatherings ----------------------------------------------------------- */
+
+struct adds { ASYNC_FRAME; async_gathering *all; int more; };
+static ASYNC(adds)
+{
+    ASYNC_BEGIN(adds);
+    for (; self->more > 0; self->more--)
+        assert_int_equal(async_gather_add(self->all, CO(steps, "g")), 0);
+    ASYNC_END;
+}
+struct gathers_eager { ASYNC_FRAME; int before, i; async_gathering all; };
+static ASYNC(gathers_eager)
+{
+    ASYNC_BEGIN(gathers_eager);
+    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
+                                NULL);
+    for (self->i = 0; self->i < self->before; self->i++)
+        async_gather_add(&self->all, CO(steps, "b"));
+    async_gather_add(&self->all, CO(adds, &self->all, 5));
+    AWAIT(async_gather, &self->all);
+    assert_int_equal(async_gather_count(&self->all), self->before + 6);
+    for (self->i = 0; self->i < self->before + 5; self->i++)
+        assert_int_equal(GATHERED(&self->all, (size_t)self->i, steps), 0);
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+/* Its own place comes behind theirs: it is taken when it has been made. */
+static void an_eager_child_may_add_to_its_own_gathering(void **s)
+{
+    (void)s;
+    for (int before = 0; before < 5; before++)
+        assert_int_equal(RUN(gathers_eager, before), 0);
+}
+
+struct starts_it { ASYNC_FRAME; async_gathering *all; };
+static ASYNC(starts_it)
+{
+    ASYNC_BEGIN(starts_it);
+    async_gather_add(self->all, CO(async_sleep, 1));
+    (void)async_gather_start(self->all);
+    ASYNC_END;
+}
+struct finds_it_started { ASYNC_FRAME; async_gathering all; };
+static ASYNC(finds_it_started)
+{
+    ASYNC_BEGIN(finds_it_started);
+    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
+                                NULL);
+    assert_int_equal(async_gather_add(&self->all, CO(starts_it, &self->all)),
+                     ASYNC_EBUSY);
+    AWAIT(async_gather, &self->all);
+    assert_int_equal(async_gather_count(&self->all), 1);
+    async_gather_clear(&self->all);
+    ASYNC_END;
+}
+
+static void an_eager_child_that_awaits_its_gathering_is_not_in_it(void **s)
+{
+    (void)s;
+    assert_int_equal(RUN(finds_it_started), 0);
+}
+
 /* --- factories ------------------------------------------------------------- */
 
 static int count_each(async_loop *of, async_task *task, void *argument)
@@ -320,4 +383,6 @@ UNIT_MAIN(TEST(an_eager_task_runs_to_its_first_wait_where_it_is_made),
           TEST(a_group_takes_eager_members_that_are_done_or_not),
           TEST(an_eager_member_that_fails_cancels_the_group_later),
           TEST(without_time_an_eager_coroutine_may_have_a_result),
+          TEST(an_eager_child_may_add_to_its_own_gathering),
+          TEST(an_eager_child_that_awaits_its_gathering_is_not_in_it),
           TEST(a_factory_is_called_with_every_task_that_is_made))
