@@ -746,8 +746,8 @@ static ASYNC__INLINE void async__copy_frame(void *to, const void *from,
 
 /* In place: then the coroutine object and its frame are never made, but what
  * stands in them is written where the task has it. */
-static ASYNC__INLINE async_task *async__create_task(async_loop *loop,
-                                              const async_object *object)
+static ASYNC__INLINE async_task *
+async__create_task(async_loop *loop, const async_object *object)
 {
     async_frame *first;
     async_task *task;
@@ -924,7 +924,7 @@ void *async__gathered(const async_gathering *gathering, size_t index,
 int async__gather_prepare(async_gathering *gathering, async_future *future,
                           async_function *start);
 static inline async__member *async__child_of(const async_gathering *gathering,
-                                      size_t index)
+                                             size_t index)
 {
     return &gathering->children[index / ASYNC__FOUR][index % ASYNC__FOUR];
 }

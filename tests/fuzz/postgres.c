@@ -1,6 +1,7 @@
 /* What a PostgreSQL server says, as the fuzzer has it, to one who connects,
- * queries in every way, and gives up at times.  The first byte of the input says
- * in which order.  libpq parses; what is done with its results, and in which
+ * queries in every way, copies, and gives up at times.  The first byte of the
+ * input says in which order; above 249 it is about COPY, and the second byte says
+ * it.  libpq parses; what is done with its results, and in which
  * state the connection is, is ours. */
 #define _GNU_SOURCE
 #define ASYNC_IMPLEMENTATION
@@ -18,7 +19,7 @@ const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
 }
-static long results, notifies, connections;
+static long results, notifies, pieces, connections;
 static PGresult *counted_result(PGconn *connection)
 {
     PGresult *result = PQgetResult(connection);
@@ -30,7 +31,8 @@ static void counted_clear(PGresult *result)
     results -= result != NULL;
     PQclear(result);
 }
-static PGnotify *notify; /* one at a time */
+static PGnotify *notify; /* one at a time, as the next */
+static char *copy_data;
 static PGnotify *counted_notify(PGconn *connection)
 {
     PGnotify *next = PQnotifies(connection);
@@ -39,9 +41,24 @@ static PGnotify *counted_notify(PGconn *connection)
     notifies++;
     return next;
 }
+static int counted_piece(PGconn *connection, char **data, int at_once)
+{
+    int size = PQgetCopyData(connection, data, at_once);
+    if (*data == NULL) return size;
+    copy_data = *data;
+    pieces++;
+    return size;
+}
 static void counted_freemem(void *memory)
 {
-    if (memory != NULL && memory == (void *)notify) notifies--;
+    if (memory != NULL && memory == (void *)notify) {
+        notify = NULL;
+        notifies--;
+    }
+    if (memory != NULL && memory == (void *)copy_data) {
+        copy_data = NULL;
+        pieces--;
+    }
     PQfreemem(memory);
 }
 static PGconn *counted_connection(const char *conninfo)
@@ -58,6 +75,7 @@ static void counted_finish(PGconn *connection)
 #define PQgetResult counted_result
 #define PQclear counted_clear
 #define PQnotifies counted_notify
+#define PQgetCopyData counted_piece
 #define PQfreemem counted_freemem
 #define PQconnectStart counted_connection
 #define PQfinish counted_finish
@@ -88,15 +106,58 @@ static void expect(const async_postgres *db, int error)
           error == UV_ECONNREFUSED || error == UV_EPROTO ||
           error == UV_ENOTSUP || error == ASYNC_ECLOSED ||
           error == ASYNC_ENOMEM || error == ASYNC_ETIMEDOUT ||
-          error == ASYNC_EINVALSTATE);
+          error == ASYNC_EINVALSTATE || error == ASYNC_EINVAL);
     CHECK(strlen(async_postgres_error(db)) < 512);
     CHECK(strlen(async_postgres_sqlstate(db)) < 6);
     (void)async_postgres_error_field(db, PG_DIAG_CONSTRAINT_NAME);
 }
 
+/* A COPY that comes to its end, is given up, takes too long, or is of rows that
+ * are read, all or some. */
+struct copies {
+    ASYNC_FRAME;
+    async_postgres *db;
+    unsigned what;
+    unsigned i;
+    struct async_postgres_copy_out lines;
+    async_bytes line;
+    long long rows;
+    async_timeout timeout;
+};
+static ASYNC(copies)
+{
+    static const char rows[70000] = "1\n2\n3\n";
+    ASYNC_BEGIN(copies);
+    ASYNC_TRY {
+        ASYNC_TIMEOUT(&self->timeout, self->what & 8 ? 0 : ASYNC_MS(5)) {
+            if (self->what & 1) {
+                AWAIT(async_postgres_copy_in, self->db, "COPY t FROM STDIN");
+                for (self->i = 0; self->i < 3; self->i++)
+                    AWAIT(async_postgres_copy_write, self->db, rows,
+                          self->what & 4 ? sizeof rows : 6);
+                if (self->what & 2) {
+                    AWAIT_INTO(self->rows, async_postgres_copy_end, self->db);
+                    CHECK(self->rows >= 0);
+                }
+            } else {
+                self->lines = ASYNC_GENERATOR(async_postgres_copy_out,
+                                              self->db, "COPY t TO STDOUT");
+                ASYNC_FOR(self->line, &self->lines) {
+                    CHECK(strlen(self->line.data) <= self->line.size);
+                    CHECK(self->line.data[self->line.size] == '\0');
+                    if (self->what & 2 && ++self->i == 2) break;
+                } ASYNC_END_FOR
+            }
+        } ASYNC_END_TIMEOUT
+    } ASYNC_FINALLY {
+        AWAIT(async_postgres_copy_abort, self->db);
+    } ASYNC_END_TRY
+    ASYNC_END;
+}
+
 struct client {
     ASYNC_FRAME;
-    unsigned what;
+    unsigned what, copying;
     const char *conninfo;
     unsigned i, kind;
     async_postgres db;
@@ -119,7 +180,9 @@ static ASYNC(client)
         for (self->i = 0; self->i < 6; self->i++, self->what >>= 1) {
             if (!async_postgres_is_open(&self->db)) break;
             self->kind = self->what % 7;
-            if (self->kind == 0) {
+            if (self->copying && self->i != 2) {
+                AWAIT_CATCH(self->error, copies, &self->db, self->what);
+            } else if (self->kind == 0) {
                 AWAIT_CATCH(self->error, async_postgres_query, &self->db,
                             &self->result, "SELECT $1", ASYNC_POSTGRES("1"));
                 if (!self->error) look(&self->result);
@@ -192,13 +255,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char conninfo[256];
     const char *path = socket_path(".s.PGSQL.1");
+    unsigned what, copying;
     if (size < 3) return 0;
     input = data;
     input_size = size;
     snprintf(conninfo, sizeof conninfo,
              "host=%s port=1 user=u dbname=d password=p gssencmode=disable",
              socket_directory);
-    run_beside_server(path, CO(client, next_byte(), conninfo));
-    CHECK(results == 0 && notifies == 0 && connections == 0);
+    what = next_byte();
+    copying = what >= 250;
+    if (copying) what = next_byte();
+    run_beside_server(path, CO(client, what, copying, conninfo));
+    CHECK(results == 0 && notifies == 0 && pieces == 0 && connections == 0);
     return 0;
 }
