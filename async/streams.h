@@ -243,7 +243,7 @@ struct async_stream_reader {
     char *buffer;
     char *retired; /* an older buffer, in which lies what has been given out */
     size_t capacity, retired_capacity, kept, begin, end;
-    size_t usual; /* how large a buffer it had, when it has none */
+    size_t usual; /* how large the next buffer is to be */
     size_t limit, consumed, incomplete;
     int error;
     unsigned char eof, paused, fixed;
@@ -398,7 +398,17 @@ static void async__reader_settle(async_stream_reader *reader)
 {
     async__reader_forget_retired(reader);
     reader->incomplete = 0;
-    if (reader->begin == reader->end) reader->begin = reader->end = 0;
+    if (reader->begin == reader->end) {
+        if (reader->end > 0) {
+            /* As large again, or half as large where little comes: thousands
+             * of buffers are to fit the cache. */
+            reader->usual = reader->capacity;
+            if (reader->end <= reader->capacity / 8 &&
+                reader->capacity > ASYNC__READER_ROOM)
+                reader->usual = reader->capacity / 2;
+        }
+        reader->begin = reader->end = 0;
+    }
     reader->kept = reader->begin;
 }
 
@@ -573,7 +583,6 @@ static void async__reader_wait(async_stream_reader *reader,
     if (reader->begin == reader->end && !reader->fixed &&
         reader->buffer != NULL) {
         ASYNC__READER_RELEASE(reader, reader->buffer, reader->capacity);
-        reader->usual = reader->capacity;
         reader->buffer = NULL;
         reader->capacity = reader->kept = reader->begin = reader->end = 0;
     }

@@ -419,6 +419,54 @@ static void a_buffer_of_the_callers_is_all_that_it_ever_has(void **s)
                 "ASYNC_ELIMIT ASYNC_ELIMIT its own");
 }
 
+struct takes { ASYNC_FRAME; async_stream_reader *reader; size_t size; };
+static ASYNC(takes)
+{
+    ASYNC_BEGIN(takes);
+    AWAIT(async_stream_reader_readexactly, self->reader, self->size);
+    ASYNC_END;
+}
+/* Somebody waits for that much, and gets it; so many times. */
+struct wait_and_feed {
+    ASYNC_FRAME;
+    async_stream_reader *reader;
+    size_t size;
+    int times;
+    async_task *task;
+};
+static ASYNC(wait_and_feed)
+{
+    static const char bytes[20000];
+    ASYNC_BEGIN(wait_and_feed);
+    for (; self->times > 0; self->times--) {
+        self->task = async_create_task(CO(takes, self->reader, self->size));
+        AWAIT(async_sleep, 0);
+        assert_int_equal(
+            async_stream_reader_feed_data(self->reader, bytes, self->size), 0);
+        AWAIT_JOIN(self->task);
+    }
+    say("%d", (int)self->reader->capacity);
+    ASYNC_END;
+}
+WITH_READER(adapts)
+{
+    ASYNC_BEGIN(adapts);
+    BEGIN_READER(NULL, 65536);
+    AWAIT(wait_and_feed, &self->reader, 60, 1);
+    AWAIT(wait_and_feed, &self->reader, 60, 9);
+    AWAIT(wait_and_feed, &self->reader, 20000, 1);
+    AWAIT(wait_and_feed, &self->reader, 20000, 2);
+    AWAIT(wait_and_feed, &self->reader, 60, 2);
+    END_READER();
+    ASYNC_END;
+}
+static void its_buffer_is_as_large_as_what_comes_makes_it(void **s)
+{
+    (void)s;
+    run(CO(adapts));
+    assert_said("4096 512 32768 32768 16384");
+}
+
 WITH_READER(idle)
 {
     ASYNC_BEGIN(idle);
@@ -516,6 +564,7 @@ UNIT_MAIN(TEST(lines_come_one_by_one_and_at_the_end_nothing),
           TEST(behind_the_end_nothing_can_be_fed),
           TEST(a_line_stays_until_the_next_read_whatever_comes_meanwhile),
           TEST(a_buffer_of_the_callers_is_all_that_it_ever_has),
+          TEST(its_buffer_is_as_large_as_what_comes_makes_it),
           TEST(while_nothing_comes_it_holds_no_memory),
           TEST(without_memory_nothing_is_lost),
           TEST(above_twice_the_limit_it_pauses_the_transport))
