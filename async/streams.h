@@ -247,6 +247,7 @@ struct async_stream_reader {
     size_t limit, consumed, incomplete;
     int error;
     unsigned char eof, paused, fixed;
+    unsigned char little; /* how often in a row a smaller one would have done */
 };
 
 struct async_stream_writer {
@@ -348,11 +349,12 @@ extern "C" {
 enum {
 #if SIZE_MAX > 65535
     ASYNC__READER_FIRST = 4096, /* the first buffer that it allocates */
-    ASYNC__READER_ROOM = 512    /* less is not worth a call to the system */
+    ASYNC__READER_ROOM = 512,   /* less is not worth a call to the system */
 #else
     ASYNC__READER_FIRST = 64,
-    ASYNC__READER_ROOM = 16
+    ASYNC__READER_ROOM = 16,
 #endif
+    ASYNC__READER_PATIENCE = 4
 };
 
 void async_stream_reader_init(async_stream_reader *reader, async_loop *loop,
@@ -393,20 +395,30 @@ void async_stream_reader_destroy(async_stream_reader *reader)
     reader->capacity = reader->kept = reader->begin = reader->end = 0;
 }
 
+/* The next buffer is as large as this one has grown; or an eighth, where that
+ * has been enough for some time: the buffers of thousands are to fit the
+ * cache. */
+static void async__reader_adapt(async_stream_reader *reader)
+{
+    size_t less = reader->capacity / 8;
+    if (less < ASYNC__READER_ROOM) less = ASYNC__READER_ROOM;
+    reader->usual = reader->capacity;
+    if (reader->end > less) {
+        reader->little = 0;
+    } else if (reader->capacity > less &&
+               ++reader->little == ASYNC__READER_PATIENCE) {
+        reader->little = 0;
+        reader->usual = less;
+    }
+}
+
 /* What had been given out is free again. */
 static void async__reader_settle(async_stream_reader *reader)
 {
     async__reader_forget_retired(reader);
     reader->incomplete = 0;
     if (reader->begin == reader->end) {
-        if (reader->end > 0) {
-            /* As large again, or half as large where little comes: thousands
-             * of buffers are to fit the cache. */
-            reader->usual = reader->capacity;
-            if (reader->end <= reader->capacity / 8 &&
-                reader->capacity > ASYNC__READER_ROOM)
-                reader->usual = reader->capacity / 2;
-        }
+        if (reader->end > 0) async__reader_adapt(reader);
         reader->begin = reader->end = 0;
     }
     reader->kept = reader->begin;

@@ -457,6 +457,8 @@ WITH_READER(adapts)
     AWAIT(wait_and_feed, &self->reader, 20000, 1);
     AWAIT(wait_and_feed, &self->reader, 20000, 2);
     AWAIT(wait_and_feed, &self->reader, 60, 2);
+    AWAIT(wait_and_feed, &self->reader, 20000, 1);
+    AWAIT(wait_and_feed, &self->reader, 60, 5);
     END_READER();
     ASYNC_END;
 }
@@ -464,7 +466,7 @@ static void its_buffer_is_as_large_as_what_comes_makes_it(void **s)
 {
     (void)s;
     run(CO(adapts));
-    assert_said("4096 512 32768 32768 16384");
+    assert_said("4096 512 32768 32768 32768 32768 4096");
 }
 
 WITH_READER(idle)
