@@ -247,7 +247,7 @@ struct async_stream_reader {
     size_t limit, consumed, incomplete;
     int error;
     unsigned char eof, paused, fixed;
-    unsigned char little; /* how often in a row a smaller one would have done */
+    unsigned char little; /* how often a smaller one would have done */
 };
 
 struct async_stream_writer {
