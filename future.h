@@ -580,7 +580,7 @@ enum {
 };
 typedef struct async__wheel {
     uint64_t current; /* the slot that is due next */
-    uint64_t recent;  /* the slot that a timer was last put into, and its list; */
+    uint64_t recent;  /* the slot of the last timer, and its list; */
     async_link *list; /* ASYNC__NO_SLOT when that may lie elsewhere by now */
     uint64_t fetched; /* slots before this one have been, from memory */
     async_link soon;  /* the timers of that slot and before, sorted */

@@ -718,15 +718,17 @@ static inline void async__made(async_task *task)
         async__task_made(task);
 }
 
-/* Copies a frame.  Of a small one whose size is known each field is copied for
- * itself, so that the compiler sees what was written there: then the frame from
- * which is copied is never made. */
-static ASYNC__INLINE void async__copy_frame(void *to, const void *from,
-                                            size_t size)
+/* A task's first frame is the object's.  Of a small one whose size is known
+ * each field is copied for itself, so that the compiler sees what was written
+ * there: then the frame from which is copied is never made. */
+static ASYNC__INLINE void async__copy_frame(async_frame *first,
+                                            const async_object *object)
 {
+    char *to = (char *)first;
+    const char *from = (const char *)object->frame;
+    const size_t size = object->size;
 #define ASYNC__COPY_WORD(n)                                                   \
-    if (size >= 8 * (n) + 8)                                                  \
-        memcpy((char *)to + 8 * (n), (const char *)from + 8 * (n), 8)
+    if (size >= 8 * (n) + 8) memcpy(to + 8 * (n), from + 8 * (n), 8)
     if (__builtin_constant_p(size) && size <= 80 && size % 8 == 0) {
         ASYNC__COPY_WORD(0);
         ASYNC__COPY_WORD(1);
@@ -742,6 +744,7 @@ static ASYNC__INLINE void async__copy_frame(void *to, const void *from,
         memcpy(to, from, size);
     }
 #undef ASYNC__COPY_WORD
+    first->resume = object->start;
 }
 
 /* In place: then the coroutine object and its frame are never made, but what
@@ -756,8 +759,7 @@ async__create_task(async_loop *loop, const async_object *object)
     task = async__task_make(loop, object->start, object->size,
                             object->alignment, &first);
     if (ASYNC__UNLIKELY(task == NULL)) return NULL;
-    async__copy_frame(first, object->frame, object->size);
-    first->resume = object->start;
+    async__copy_frame(first, object);
     async__made(task);
     async__kick(loop);
     return task;
@@ -1585,8 +1587,7 @@ async_task *async__create(async_loop *loop, async_object object,
                             &first);
     loop->factory = factory;
     if (task == NULL) return NULL;
-    memcpy(first, object.frame, object.size);
-    first->resume = object.start;
+    async__copy_frame(first, &object);
     if (context != NULL) {
         if (task->special & ASYNC__HAS_CONTEXT)
             async__bindings_release(task->context.own.bindings);
@@ -2012,9 +2013,6 @@ static void async__gather_let_go(async_gathering *gathering)
 {
     async_loop *loop = gathering->outer.future.loop;
     uint32_t i, fours = gathering->room / ASYNC__FOUR;
-    int started = gathering->started;
-    int heard = started && (!gathering->returns_errors ||
-                            gathering->outer.future.state != ASYNC__PENDING);
     for (i = 0; i < gathering->count; i++) {
         async__member *child = async__child_of(gathering, i);
         async_future *future = child->future;
@@ -2026,7 +2024,9 @@ static void async__gather_let_go(async_gathering *gathering)
         }
         /* asyncio's gather takes the errors, also of those that end later;
          * one that returns errors does when all have ended. */
-        if (future->state == ASYNC__PENDING ? started : heard)
+        if (gathering->started &&
+            (!gathering->returns_errors || future->state == ASYNC__PENDING ||
+             gathering->outer.future.state != ASYNC__PENDING))
             future->kind |= ASYNC__RETRIEVED;
         async__unshare(future);
     }
@@ -2143,16 +2143,13 @@ async_future *async_gather_start(async_gathering *gathering)
         return outer;
     }
     /* A future that is there twice is waited for once. */
-    gathering->different = gathering->count;
     for (i = 0; i < gathering->count; i++) {
         async__member *child = async__child_of(gathering, i);
         if (gathering->given) {
-            if (child->future->kind & ASYNC__MARKED) {
-                gathering->different--;
-                continue;
-            }
+            if (child->future->kind & ASYNC__MARKED) continue;
             child->future->kind |= ASYNC__MARKED;
         }
+        gathering->different++;
         child->node.run = async__child_done;
         if (child->future->state == ASYNC__PENDING) {
             async__list_append(&child->future->waiters, &child->node.link);

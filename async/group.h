@@ -197,8 +197,7 @@ static inline async_task *async_group_spawn(async_task_group *group,
     task = async__group_make(group, object.start, object.size,
                              object.alignment, &first);
     if (task == NULL) return NULL;
-    async__copy_frame(first, object.frame, object.size);
-    first->resume = object.start;
+    async__copy_frame(first, &object);
     async__made(task);
     async__kick(task->future.loop);
     async__group_made(group, task);

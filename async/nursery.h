@@ -356,8 +356,7 @@ async_task *async_nursery_spawn(async_nursery *nursery, async_object object)
     task = async__nursery_make(nursery, object.start, object.size,
                                object.alignment, &first);
     if (task == NULL) return NULL;
-    memcpy(first, object.frame, object.size);
-    first->resume = object.start;
+    async__copy_frame(first, &object);
     async__made(task);
     async__kick(task->future.loop);
     async__nursery_made(nursery, task);
@@ -407,8 +406,7 @@ static int async__nursery_start(async *co, async_nursery *nursery,
         async__spawn_failed(co);
         return -1;
     }
-    memcpy(first, object->frame, object->size);
-    first->resume = object->start;
+    async__copy_frame(first, object);
     async__made(task);
     return 0;
 }

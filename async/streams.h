@@ -395,6 +395,7 @@ void async_stream_reader_destroy(async_stream_reader *reader)
     reader->capacity = reader->kept = reader->begin = reader->end = 0;
 }
 
+#ifndef ASYNC_STATIC_ONLY
 /* The next buffer is as large as this one has grown; or an eighth, where that
  * has been enough for some time: the buffers of thousands are to fit the
  * cache. */
@@ -411,6 +412,7 @@ static void async__reader_adapt(async_stream_reader *reader)
         reader->usual = less;
     }
 }
+#endif
 
 /* What had been given out is free again. */
 static void async__reader_settle(async_stream_reader *reader)
@@ -418,7 +420,9 @@ static void async__reader_settle(async_stream_reader *reader)
     async__reader_forget_retired(reader);
     reader->incomplete = 0;
     if (reader->begin == reader->end) {
+#ifndef ASYNC_STATIC_ONLY
         if (reader->end > 0) async__reader_adapt(reader);
+#endif
         reader->begin = reader->end = 0;
     }
     reader->kept = reader->begin;

@@ -1,8 +1,8 @@
 /* What a PostgreSQL server says, as the fuzzer has it, to one who connects,
  * queries in every way, copies, and gives up at times.  The first byte of the
- * input says in which order; above 249 it is about COPY, and the second byte says
- * it.  libpq parses; what is done with its results, and in which
- * state the connection is, is ours. */
+ * input says in which order; above 249 it is about COPY, and the second byte
+ * says it.  libpq parses; what is done with its results, and in which state the
+ * connection is, is ours. */
 #define _GNU_SOURCE
 #define ASYNC_IMPLEMENTATION
 #define ASYNC_POSTGRES_PATIENCE ASYNC_MS(5)
@@ -12,6 +12,8 @@
 #include <postgresql/libpq-fe.h>
 #endif
 
+#include "target.h"
+
 /* libpq 15 leaks of some messages that are no good, so it is not looked at
  * itself, but all that it gives must be given back. */
 const char *__asan_default_options(void);
@@ -19,7 +21,7 @@ const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
 }
-static long results, notifies, pieces, connections;
+static long results, connections;
 static PGresult *counted_result(PGconn *connection)
 {
     PGresult *result = PQgetResult(connection);
@@ -31,34 +33,46 @@ static void counted_clear(PGresult *result)
     results -= result != NULL;
     PQclear(result);
 }
-static PGnotify *notify; /* one at a time, as the next */
-static char *copy_data;
+/* What PQfreemem is to be given: notifications and pieces of a COPY. */
+static void *given[8];
+static void give(void *memory)
+{
+    size_t i = 0;
+    if (memory == NULL) return;
+    while (given[i] != NULL) {
+        i++;
+        CHECK(i < sizeof given / sizeof given[0]);
+    }
+    given[i] = memory;
+}
+static void take_back(void *memory)
+{
+    size_t i;
+    for (i = 0; i < sizeof given / sizeof given[0]; i++)
+        if (given[i] == memory) given[i] = NULL;
+}
+static int all_taken_back(void)
+{
+    size_t i;
+    for (i = 0; i < sizeof given / sizeof given[0]; i++)
+        if (given[i] != NULL) return 0;
+    return 1;
+}
 static PGnotify *counted_notify(PGconn *connection)
 {
     PGnotify *next = PQnotifies(connection);
-    if (next == NULL) return NULL;
-    notify = next;
-    notifies++;
+    give(next);
     return next;
 }
 static int counted_piece(PGconn *connection, char **data, int at_once)
 {
     int size = PQgetCopyData(connection, data, at_once);
-    if (*data == NULL) return size;
-    copy_data = *data;
-    pieces++;
+    give(*data);
     return size;
 }
 static void counted_freemem(void *memory)
 {
-    if (memory != NULL && memory == (void *)notify) {
-        notify = NULL;
-        notifies--;
-    }
-    if (memory != NULL && memory == (void *)copy_data) {
-        copy_data = NULL;
-        pieces--;
-    }
+    take_back(memory);
     PQfreemem(memory);
 }
 static PGconn *counted_connection(const char *conninfo)
@@ -266,6 +280,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     copying = what >= 250;
     if (copying) what = next_byte();
     run_beside_server(path, CO(client, what, copying, conninfo));
-    CHECK(results == 0 && notifies == 0 && pieces == 0 && connections == 0);
+    CHECK(results == 0 && connections == 0 && all_taken_back());
     return 0;
 }

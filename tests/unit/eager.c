@@ -77,7 +77,7 @@ static void before_the_loop_runs_an_eager_task_waits_for_it(void **s)
     async_task *task;
     (void)s;
     async_virtual_loop_init(&loop, NULL);
-    async_loop_set_task_factory(&loop.base, async_eager_task_factory, NULL);
+    make_tasks_eager(&loop.base);
     task = async_loop_create_task(&loop.base, CO(steps, "e", 1));
     say("made");
     assert_int_equal(
@@ -187,8 +187,7 @@ struct without_time { ASYNC_FRAME; int n; };
 static ASYNC(without_time)
 {
     ASYNC_BEGIN(without_time);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     AWAIT_WAIT_FOR_INTO(self->n, 0, steps, "e");
     say("%d", self->n);
     AWAIT_WAIT_FOR_INTO(self->n, 0, stubborn, 7);
@@ -217,8 +216,7 @@ struct group_of_eager {
 static ASYNC(group_of_eager)
 {
     ASYNC_BEGIN(group_of_eager);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     ASYNC_TASK_GROUP(&self->group) {
         for (self->i = 0; self->i < 3; self->i++) {
             self->untyped =
@@ -243,8 +241,7 @@ struct group_of_failing { ASYNC_FRAME; async_task_group group; };
 static ASYNC(group_of_failing)
 {
     ASYNC_BEGIN(group_of_failing);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     ASYNC_TRY {
         ASYNC_TASK_GROUP(&self->group) {
             async_group_spawn(&self->group, CO(fails));
@@ -279,8 +276,7 @@ struct gathers_eager { ASYNC_FRAME; int before, i; async_gathering all; };
 static ASYNC(gathers_eager)
 {
     ASYNC_BEGIN(gathers_eager);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     for (self->i = 0; self->i < self->before; self->i++)
         async_gather_add(&self->all, CO(steps, "b"));
     async_gather_add(&self->all, CO(adds, &self->all, 5));
@@ -312,8 +308,7 @@ struct finds_it_started { ASYNC_FRAME; async_gathering all; };
 static ASYNC(finds_it_started)
 {
     ASYNC_BEGIN(finds_it_started);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     assert_int_equal(async_gather_add(&self->all, CO(starts_it, &self->all)),
                      ASYNC_EBUSY);
     AWAIT(async_gather, &self->all);

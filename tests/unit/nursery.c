@@ -773,8 +773,7 @@ static void by_chance_all_of_it_ends_and_nothing_is_left_behind(void **s)
         async_virtual_loop_shuffle(&loop, round % 2 ? 0 : round);
         async_loop_set_exception_handler(&loop.base, silent, NULL);
         if (round % 3 == 0)
-            async_loop_set_task_factory(&loop.base, async_eager_task_factory,
-                                        NULL);
+            make_tasks_eager(&loop.base);
         assert_int_equal(
             async_loop_run_until_complete(&loop.base, CO(disturbs)), 0);
         assert_said("");
@@ -790,8 +789,7 @@ struct eager { ASYNC_FRAME; async_nursery nursery; int_starting start; };
 static ASYNC(eager)
 {
     ASYNC_BEGIN(eager);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     ASYNC_NURSERY(&self->nursery) {
         async_nursery_spawn(&self->nursery, CO(async_checkpoint));
         async_nursery_spawn(&self->nursery, CO(work, "a", 0));
@@ -821,8 +819,7 @@ struct eager_nothing {
 static ASYNC(eager_nothing)
 {
     ASYNC_BEGIN(eager_nothing);
-    async_loop_set_task_factory(async_loop_of(co), async_eager_task_factory,
-                                NULL);
+    make_tasks_eager(async_loop_of(co));
     ASYNC_NURSERY(&self->nursery) {
         async_nursery_spawn(&self->nursery, CO(nothing));
         AWAIT_NURSERY_START(&self->nursery, &self->start, nothing,

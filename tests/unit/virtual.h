@@ -34,6 +34,12 @@ static inline int run(async_object main)
 }
 #define RUN(...) run(CO(__VA_ARGS__))
 
+/* From here on each task starts where it is made. */
+static inline void make_tasks_eager(async_loop *of)
+{
+    async_loop_set_task_factory(of, async_eager_task_factory, NULL);
+}
+
 /* The time in seconds. */
 static inline int seconds(void)
 {
