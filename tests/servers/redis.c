@@ -577,10 +577,10 @@ static void a_client_may_have_to_show_a_certificate(void **state)
     assert_int_equal(SSL_CTX_use_certificate_chain_file(
                          known.ssl, certificate_file("good", "pem")),
                      1);
-    assert_int_equal(SSL_CTX_use_PrivateKey_file(
-                         known.ssl, certificate_file("good", "key"),
-                         SSL_FILETYPE_PEM),
-                     1);
+    assert_int_equal(
+        SSL_CTX_use_PrivateKey_file(known.ssl, certificate_file("good", "key"),
+                                    SSL_FILETYPE_PEM),
+        1);
     as.tls = &known.layer;
     run(CO(knocks, as));
     assert_said("ok in");

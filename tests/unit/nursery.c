@@ -772,8 +772,7 @@ static void by_chance_all_of_it_ends_and_nothing_is_left_behind(void **s)
         async_virtual_loop_init(&loop, NULL);
         async_virtual_loop_shuffle(&loop, round % 2 ? 0 : round);
         async_loop_set_exception_handler(&loop.base, silent, NULL);
-        if (round % 3 == 0)
-            make_tasks_eager(&loop.base);
+        if (round % 3 == 0) make_tasks_eager(&loop.base);
         assert_int_equal(
             async_loop_run_until_complete(&loop.base, CO(disturbs)), 0);
         assert_said("");

@@ -228,7 +228,10 @@ static int looked_up, on_the_loop;
 int getaddrinfo(const char *name, const char *service,
                 const struct addrinfo *hints, struct addrinfo **found)
 {
-    struct { struct addrinfo info; struct sockaddr_in address; } *one;
+    struct {
+        struct addrinfo info;
+        struct sockaddr_in address;
+    } * one;
     struct in_addr numbers;
     if (inet_pton(AF_INET, name, &numbers) != 1) {
         __atomic_add_fetch(&looked_up, 1, __ATOMIC_RELAXED);

@@ -154,8 +154,7 @@ static void a_queue_of_one_place_is_the_same_in_any_order(void **s)
         n = 0;
         assert_int_equal(async_queue_get_nowait(&one.queue, &n), 0);
         assert_int_equal(n, 7 + round);
-        assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&one, &n),
-                         ASYNC_EQUEUEEMPTY);
+        assert_int_equal(ASYNC_QUEUE_GET_NOWAIT(&one, &n), ASYNC_EQUEUEEMPTY);
         assert_int_equal(async_queue_put_nowait(&one.queue, &n), 0);
         assert_int_equal(ASYNC_QUEUE_PUT_NOWAIT(&one, n), ASYNC_EQUEUEFULL);
         n = 0;

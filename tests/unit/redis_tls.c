@@ -151,7 +151,12 @@ static const char *result_name(int error)
     return name_of(error);
 }
 
-struct ask { ASYNC_FRAME; const char *word; async_redis_reply reply; int error; };
+struct ask {
+    ASYNC_FRAME;
+    const char *word;
+    async_redis_reply reply;
+    int error;
+};
 static ASYNC(ask)
 {
     ASYNC_BEGIN(ask);
@@ -580,9 +585,9 @@ static void a_loop_may_close_with_it_open(void **s)
         memset(&redis, 0, sizeof redis);
         async_uv_loop_init(&loop, which & 1 ? &host : NULL, NULL);
         async_loop_set_exception_handler(&loop.base, say_report, NULL);
-        assert_int_equal(async_loop_run_until_complete(
-                             &loop.base, CO(leave, which / 2)),
-                         0);
+        assert_int_equal(
+            async_loop_run_until_complete(&loop.base, CO(leave, which / 2)),
+            0);
         async_loop_close(&loop.base);
         uv_run(&host, UV_RUN_DEFAULT);
         assert_int_equal(uv_loop_close(&host), 0);

@@ -344,8 +344,8 @@ static int dense_due(void *argument)
     return 0;
 }
 
-static void timers_of_dense_slots_run_in_order_though_some_are_cancelled(
-    void **s)
+static void
+timers_of_dense_slots_run_in_order_though_some_are_cancelled(void **s)
 {
     unsigned i;
     (void)s;

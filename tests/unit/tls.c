@@ -1000,7 +1000,12 @@ static const char *socket_path(void)
 {
     return certificate_file("unix", "sock");
 }
-struct visit_unix { ASYNC_FRAME; const char *name; async_connection connection; int error; };
+struct visit_unix {
+    ASYNC_FRAME;
+    const char *name;
+    async_connection connection;
+    int error;
+};
 static ASYNC(visit_unix)
 {
     ASYNC_BEGIN(visit_unix);
@@ -1016,7 +1021,12 @@ static ASYNC(visit_unix)
     AWAIT(async_connection_close, &self->connection);
     ASYNC_END;
 }
-struct by_unix { ASYNC_FRAME; async_server server; struct app app; int error; };
+struct by_unix {
+    ASYNC_FRAME;
+    async_server server;
+    struct app app;
+    int error;
+};
 static ASYNC(by_unix)
 {
     ASYNC_BEGIN(by_unix);
@@ -1059,7 +1069,13 @@ static ASYNC(enter_unix)
     AWAIT(async_connection_close, &self->connection);
     ASYNC_END;
 }
-struct leave_unix { ASYNC_FRAME; async_server server; struct app app; async_task *task; int turns, i, over, error; };
+struct leave_unix {
+    ASYNC_FRAME;
+    async_server server;
+    struct app app;
+    async_task *task;
+    int turns, i, over, error;
+};
 static ASYNC(leave_unix)
 {
     ASYNC_BEGIN(leave_unix);
