@@ -67,6 +67,7 @@ struct async_uv_loop {
     size_t clients;       /* of servers, whose memory is the loop's */
     const struct async__carrier *carrier; /* NULL: libuv carries all bytes */
     struct async__ring *ring;             /* that one's; NULL at first */
+    unsigned arrivals;    /* in this poll, since what they woke has run */
     unsigned char owns, closing;
     /* What poll.h watches, by descriptor: a hash table, and its first size. */
     struct async__poll **polls, *few_polls[8];
@@ -132,9 +133,22 @@ int async_run(async_object main);
 int async__uv_run_into(async_object main, void *result, size_t offset,
                        size_t size);
 
+/* So many reads, in one poll, before those that they woke run: the data is then
+ * still near, and not yet behind that of a thousand others. */
+enum { ASYNC__UV_ARRIVALS = 32 };
+void async__uv_run_woken(async_loop *base);
+
 /* Adds to what is closed with the loop: run() begins to.  Take it out, with
  * async__unlink() unless link.prev is NULL, when it is closed. */
 void async__uv_opened(async_loop *loop, async_node *resource);
+
+/* For the end of a callback in which data has come: nothing is touched behind
+ * it. */
+static inline void async__uv_arrived(async_loop *base)
+{
+    async_uv_loop *loop = (async_uv_loop *)(void *)base;
+    if (++loop->arrivals == ASYNC__UV_ARRIVALS) async__uv_run_woken(base);
+}
 
 /* What carries the bytes of sockets in libuv's place, if a loop that has its
  * own uv_loop_t is to have that: async/uring/loop.h.  Its functions do what
@@ -205,8 +219,9 @@ char *async__uv_read_buffer(async_loop *loop);
  *
  * libuv's callbacks never run code of the user's: they finish futures, and
  * what that makes ready runs in one place, after the poll, whatever the order
- * of phases of this version of libuv.  All timers are the loop's own; of
- * libuv's there is one, for the next of them.
+ * of phases of this version of libuv; where very many connections have data,
+ * in between, too, at the end of a callback that has nothing more to do.  All
+ * timers are the loop's own; of libuv's there is one, for the next of them.
  * ======================================================================== */
 #if defined(ASYNC_IMPLEMENTATION) && !defined(CAESURA_UV_LOOP_IMPLEMENTED)
 #define CAESURA_UV_LOOP_IMPLEMENTED
@@ -311,11 +326,25 @@ static int async__uv_poll(async_loop *base, async_time deadline)
         uv_ref((uv_handle_t *)&loop->handles->wakeup);
     }
     base->kick = async__uv_do_not_wait;
+    loop->arrivals = 0;
     uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     base->kick = NULL;
     if (!loop->owns && loop->held == 0)
         uv_unref((uv_handle_t *)&loop->handles->wakeup);
     return 0;
+}
+
+/* One iteration, in the poll.  Order stays what it is: who was woken first runs
+ * first, and timers come behind all data. */
+void async__uv_run_woken(async_loop *base)
+{
+    async__uv(base)->arrivals = 0;
+    if (base->kick != async__uv_do_not_wait || base->stopping ||
+        base->onlooker != NULL)
+        return;
+    base->kick = NULL;
+    async__run_ready(base, 0);
+    base->kick = async__uv_do_not_wait;
 }
 
 static void async__uv_wake(async_loop *loop)
@@ -516,6 +545,7 @@ int async_uv_loop_init(async_uv_loop *loop, uv_loop_t *uv,
     loop->poll_count = 0;
     loop->owns = uv == NULL;
     loop->clients = 0;
+    loop->arrivals = 0;
     loop->carrier = loop->owns ? __atomic_load_n(&async__uv_carrier,
                                                  __ATOMIC_ACQUIRE)
                                : NULL;

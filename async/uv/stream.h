@@ -421,6 +421,7 @@ static void async__stream_on_read(uv_stream_t *handle, ssize_t got,
     async_stream *stream = (async_stream *)handle->data;
     if (got > 0) {
         async__read_done(stream, (size_t)got, 0);
+        async__uv_arrived(stream->resource.loop);
     } else if (got == UV_ENOBUFS && buffer->base == NULL) {
         if (stream->starved) async__stream_stop_reading(stream);
         stream->starved = 1;

@@ -248,6 +248,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
 {
     async_uv_transport *transport = async__uv_transport_of_handle(handle);
     async_protocol *protocol = transport->base.protocol;
+    async_loop *loop = transport->base.loop;
     if (got == 0) return;
     if (got == UV_ENOBUFS) {
         /* There is data, and nobody to take it: not now, or not until it is
@@ -272,8 +273,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
     }
     transport->chunk_size = (size_t)got;
     if (protocol->callbacks->get_buffer == NULL) {
-        transport->chunk = (char *)async__allocate(transport->base.loop,
-                                                   (size_t)got);
+        transport->chunk = (char *)async__allocate(loop, (size_t)got);
         if (transport->chunk == NULL) {
             async__uv_transport_fail(transport, ASYNC_ENOMEM);
             return;
@@ -281,6 +281,7 @@ static void async__uv_transport_on_read(uv_stream_t *handle, ssize_t got,
         memcpy(transport->chunk, buffer->base, (size_t)got);
     }
     async__uv_transport_happened(transport, ASYNC__EVENT_DATA);
+    async__uv_arrived(loop);
 }
 
 /* It has been made, and not come to the end. */
