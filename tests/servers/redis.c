@@ -485,19 +485,8 @@ static ASYNC(everything)
 }
 static void no_memory_is_an_error(void **state)
 {
-    int at, error = 0, refused = 0;
     (void)state;
-    for (at = 0; at < 300; at++) {
-        memset(&other, 0, sizeof other);
-        error = run_refusing(CO(everything), at, 1);
-        if (memory.refused == 0) break;
-        refused++;
-        if (error != 0 && error != ASYNC_ENOMEM)
-            fail_msg("%d: %s", at, name_of(error));
-    }
-    assert_int_equal(error, 0);
-    assert_true(refused > 5 && at < 300);
-    unit_begin(NULL);
+    RUN_REFUSING_EACH(memset(&other, 0, sizeof other), CO(everything), 0);
 }
 
 /* --- TLS ----------------------------------------------------------------- */
