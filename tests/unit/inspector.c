@@ -8,8 +8,11 @@
 
 #include "uv.h"
 
+#ifndef _WIN32
 #include <netinet/in.h>
 #include <sys/socket.h>
+#define closesocket close
+#endif
 
 static async_inspector *inspector;
 static int start(async_loop *loop, const char *token)
@@ -75,7 +78,7 @@ static ASYNC(second)
     options.port = async_inspector_port(inspector);
     assert_int_equal(
         async_inspector_start(&inspector, async_loop_of(co), &options),
-        -EADDRINUSE);
+        UV_EADDRINUSE);
     async_inspector_stop(self->first);
     AWAIT(async_sleep, ASYNC_MS(1));
     ASYNC_END;
@@ -87,33 +90,32 @@ static void a_port_that_is_taken(void **state)
 }
 
 /* Asks for a trace, whose end is far. */
-static int asks(int port)
+static uv_os_sock_t asks(int port)
 {
     static const char request[] = "GET /trace?seconds=50&token=sesame%open "
                                   "HTTP/1.0\r\n\r\n";
     struct sockaddr_in address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uv_os_sock_t asker = socket(AF_INET, SOCK_STREAM, 0);
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_port = htons((unsigned short)port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address),
-                     0);
-    assert_int_equal(write(fd, request, sizeof request - 1),
+    assert_int_equal(
+        connect(asker, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(send(asker, request, sizeof request - 1, 0),
                      sizeof request - 1);
-    return fd;
+    return asker;
 }
-struct is_asked { ASYNC_FRAME; int fd, stops; };
+struct is_asked { ASYNC_FRAME; uv_os_sock_t asker; int stops; };
 static ASYNC(is_asked)
 {
     ASYNC_BEGIN(is_asked);
     assert_int_equal(start(async_loop_of(co), "sesame%open"), 0);
-    self->fd = asks(async_inspector_port(inspector));
+    self->asker = asks(async_inspector_port(inspector));
     while (!inspector->traces) AWAIT(async_sleep, ASYNC_MS(1));
     if (self->stops) async_inspector_stop(inspector);
     AWAIT(async_sleep, ASYNC_MS(5));
-    if (self->stops) close(self->fd);
+    if (self->stops) closesocket(self->asker);
     ASYNC_END;
 }
 static void it_may_be_stopped_while_somebody_waits_for_an_answer(void **state)

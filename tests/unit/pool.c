@@ -122,9 +122,14 @@ struct four { ASYNC_FRAME; async_gathering all; };
 static ASYNC(four)
 {
     ASYNC_BEGIN(four);
-    AWAIT_GATHER(&self->all, USE("a", ASYNC_MS(30)), USE("b", ASYNC_MS(10)),
-                 USE("c", ASYNC_MS(10)), USE("d", ASYNC_MS(10)));
-    async_gather_clear(&self->all);
+    ASYNC_TRY {
+        AWAIT_GATHER(&self->all, USE("a", ASYNC_MS(30)),
+                     USE("b", ASYNC_MS(10)), USE("c", ASYNC_MS(10)),
+                     USE("d", ASYNC_MS(10)));
+    } ASYNC_FINALLY {
+        /* Who finds no memory for the await itself has the children still. */
+        async_gather_clear(&self->all);
+    } ASYNC_END_TRY
     say("size:%d idle:%d", (int)async_net_pool_size(&pool),
         (int)async_net_pool_idle(&pool));
     /* the one that was used last */

@@ -14,9 +14,11 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#ifndef _WIN32
+#include <sys/resource.h>
+#endif
 
 /* Not all of them are used in all files. */
 #define HELPER __attribute__((unused)) static
@@ -30,6 +32,7 @@ HELPER const char *name_of(int error)
     return name != NULL ? name : uv_err_name(error);
 }
 
+#ifndef _WIN32
 /* Descriptors that are open. */
 HELPER int descriptors(void)
 {
@@ -55,6 +58,13 @@ HELPER void unlimit_descriptors(void)
 {
     setrlimit(RLIMIT_NOFILE, &unlimited);
 }
+#else
+/* On Windows there is nothing like them to count. */
+HELPER int descriptors(void)
+{
+    return 0;
+}
+#endif
 
 /* An allocator that counts, and can refuse: so many, from one on.  Any thread
  * may call it, as is asked of a loop's. */
@@ -126,7 +136,9 @@ HELPER int run_with(const async_allocator *allocator, async_object program,
 {
     async_uv_loop loop;
     int open, error;
+#ifdef SIGPIPE
     signal(SIGPIPE, SIG_DFL); /* which would end this */
+#endif
     assert_int_equal(async_uv_loop_init(&loop, NULL, NULL), 0);
     async_loop_close(&loop.base); /* libuv has opened what it keeps */
     open = descriptors();
