@@ -108,7 +108,7 @@ extern "C" {
 #endif
 enum {
     ASYNC__RING_BUFFER = 16384,
-    ASYNC__RING_BATCH = 64, /* completions looked at together */
+    ASYNC__RING_BATCH = 32, /* completions looked at together */
     /* More than that is not worth copying, nor waiting with. */
     ASYNC__RING_SMALL_WRITE = 4096,
     /* Who sends so much at a time is read without a copy, until so many
@@ -884,8 +884,11 @@ static async__socket *async__completion_socket(const struct io_uring_cqe *of)
 }
 
 /* Of many connections none is in the cache: while one is looked at, the next
- * come. */
-static void async__ring_reap(async__ring *ring)
+ * come.
+ *
+ * runs  whether what many reads have woken may run before the rest is looked
+ *       at; not where the ring is about to go */
+static void async__ring_reap(async__ring *ring, int runs)
 {
     struct io_uring_cqe *completions[ASYNC__RING_BATCH];
     async__socket *next;
@@ -911,6 +914,8 @@ static void async__ring_reap(async__ring *ring)
             }
         }
         io_uring_cq_advance(&ring->ring, count);
+        if (runs && ring->loop->arrivals >= ASYNC__UV_ARRIVALS)
+            async__uv_run_woken(&ring->loop->base);
     } while (count == ASYNC__RING_BATCH);
     if (ring->starved) (void)async__ring_more_buffers(ring);
     ring->starved = 0;
@@ -928,7 +933,7 @@ static int async__ring_move(async__ring *ring)
     int i, error;
     lists[0] = &ring->sockets;
     lists[1] = &ring->ending;
-    async__ring_reap(ring);
+    async__ring_reap(ring, 0);
     io_uring_queue_exit(&ring->ring);
     error = async__ring_open(&ring->ring);
     if (!error) error = async__ring_register(ring);
@@ -998,6 +1003,7 @@ static int async__ring_poll(async_uv_loop *loop, async_time deadline)
         error = async__ring_move(ring);
         if (error) return error;
     }
+    loop->arrivals = 0;
     async__ring_attend(ring);
     async__ring_free_ended(ring);
     uv_is_due = async__ring_uv_is_due(loop, &until);
@@ -1005,7 +1011,7 @@ static int async__ring_poll(async_uv_loop *loop, async_time deadline)
             ring->attention == NULL && base->tail == &base->ready;
     error = async__ring_enter(ring, waits, until);
     if (error) return error;
-    async__ring_reap(ring);
+    async__ring_reap(ring, 1);
     async__ring_free_ended(ring);
     if (ring->uv_is_ready || uv_is_due ||
         async__ring_uv_is_due(loop, &until)) {
@@ -1029,7 +1035,7 @@ static void async__ring_close(async_uv_loop *loop)
         async__ring_free_ended(ring);
         if (async__list_empty(&ring->ending)) break;
         if (async__ring_enter(ring, 1, soon) != 0) break;
-        async__ring_reap(ring);
+        async__ring_reap(ring, 0);
         async__ring_free_ended(ring);
     }
     io_uring_queue_exit(&ring->ring);

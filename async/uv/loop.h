@@ -134,7 +134,8 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
                        size_t size);
 
 /* So many reads, in one poll, before those that they woke run: the data is then
- * still near, and not yet behind that of a thousand others. */
+ * still near, and not yet behind that of a thousand others.  A ring, whose
+ * callbacks go on, does so by itself, between them. */
 enum { ASYNC__UV_ARRIVALS = 32 };
 void async__uv_run_woken(async_loop *base);
 
@@ -147,7 +148,8 @@ void async__uv_opened(async_loop *loop, async_node *resource);
 static inline void async__uv_arrived(async_loop *base)
 {
     async_uv_loop *loop = (async_uv_loop *)(void *)base;
-    if (++loop->arrivals == ASYNC__UV_ARRIVALS) async__uv_run_woken(base);
+    if (++loop->arrivals >= ASYNC__UV_ARRIVALS && loop->ring == NULL)
+        async__uv_run_woken(base);
 }
 
 /* What carries the bytes of sockets in libuv's place, if a loop that has its
@@ -338,13 +340,12 @@ static int async__uv_poll(async_loop *base, async_time deadline)
  * first, and timers come behind all data. */
 void async__uv_run_woken(async_loop *base)
 {
+    void (*kick)(async_loop *loop) = base->kick;
     async__uv(base)->arrivals = 0;
-    if (base->kick != async__uv_do_not_wait || base->stopping ||
-        base->onlooker != NULL)
-        return;
+    if (!base->running || base->stopping || base->onlooker != NULL) return;
     base->kick = NULL;
     async__run_ready(base, 0);
-    base->kick = async__uv_do_not_wait;
+    base->kick = kick;
 }
 
 static void async__uv_wake(async_loop *loop)
