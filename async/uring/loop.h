@@ -1003,7 +1003,6 @@ static int async__ring_poll(async_uv_loop *loop, async_time deadline)
         error = async__ring_move(ring);
         if (error) return error;
     }
-    loop->arrivals = 0;
     async__ring_attend(ring);
     async__ring_free_ended(ring);
     uv_is_due = async__ring_uv_is_due(loop, &until);

@@ -139,10 +139,6 @@ int async__uv_run_into(async_object main, void *result, size_t offset,
 enum { ASYNC__UV_ARRIVALS = 32 };
 void async__uv_run_woken(async_loop *base);
 
-/* Adds to what is closed with the loop: run() begins to.  Take it out, with
- * async__unlink() unless link.prev is NULL, when it is closed. */
-void async__uv_opened(async_loop *loop, async_node *resource);
-
 /* For the end of a callback in which data has come: nothing is touched behind
  * it. */
 static inline void async__uv_arrived(async_loop *base)
@@ -151,6 +147,10 @@ static inline void async__uv_arrived(async_loop *base)
     if (++loop->arrivals >= ASYNC__UV_ARRIVALS && loop->ring == NULL)
         async__uv_run_woken(base);
 }
+
+/* Adds to what is closed with the loop: run() begins to.  Take it out, with
+ * async__unlink() unless link.prev is NULL, when it is closed. */
+void async__uv_opened(async_loop *loop, async_node *resource);
 
 /* What carries the bytes of sockets in libuv's place, if a loop that has its
  * own uv_loop_t is to have that: async/uring/loop.h.  Its functions do what
@@ -318,6 +318,7 @@ static int async__uv_poll(async_loop *base, async_time deadline)
 {
     async_uv_loop *loop = async__uv(base);
     int waits;
+    loop->arrivals = 0;
     if (loop->ring != NULL) return loop->carrier->poll(loop, deadline);
     waits = deadline != ASYNC_NO_WAIT && deadline > base->backend->now(base);
     if (waits) async__uv_arm(loop, deadline);
@@ -328,7 +329,6 @@ static int async__uv_poll(async_loop *base, async_time deadline)
         uv_ref((uv_handle_t *)&loop->handles->wakeup);
     }
     base->kick = async__uv_do_not_wait;
-    loop->arrivals = 0;
     uv_run(loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     base->kick = NULL;
     if (!loop->owns && loop->held == 0)
