@@ -100,6 +100,7 @@ static uv_os_sock_t asks(int port)
     address.sin_family = AF_INET;
     address.sin_port = htons((unsigned short)port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(asker != (uv_os_sock_t)-1);
     assert_int_equal(
         connect(asker, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(send(asker, request, sizeof request - 1, 0),
